@@ -1,0 +1,33 @@
+"""Chance that is the same everywhere: a stream of numbers fixed by (seed, index, attempt).
+
+Only `Random.random()` is used, the one method whose sequence Python promises never to change;
+`choice` and `shuffle` make no such promise, so ours are built from it.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from random import Random
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+class Dice:
+    """All the chance one story uses."""
+
+    __slots__ = ("random",)
+
+    def __init__(self, seed: int, index: int, attempt: int = 0) -> None:
+        digest = blake2b(f"{seed}/{index}/{attempt}".encode(), digest_size=16).digest()
+        self.random = Random(int.from_bytes(digest, "big")).random
+
+    def pick(self, items: Sequence[Item]) -> Item:
+        return items[int(self.random() * len(items))]
+
+    def chance(self, probability: float) -> bool:
+        return self.random() < probability
+
+    def sample(self, items: Sequence[Item], count: int) -> list[Item]:
+        """`count` different items, in random order."""
+        left = list(items)
+        return [left.pop(int(self.random() * len(left))) for _ in range(count)]

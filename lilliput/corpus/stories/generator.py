@@ -1,0 +1,121 @@
+"""From (seed, index) to a story: plan it, tell it, and write down what was told."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lilliput.corpus.stories import beats, plots
+from lilliput.corpus.stories.dice import Dice
+from lilliput.corpus.stories.discourse import Telling
+from lilliput.corpus.stories.entities import Character, Place, Thing
+from lilliput.corpus.stories.lexicon.words import ADJECTIVES, NOUNS, VERBS
+from lilliput.corpus.stories.plan import BOOK, Cast, Plan
+from lilliput.corpus.stories.script import phrase, tell
+
+_ = (beats, plots)  # importing them registers every beat and plot
+_PLOTS = tuple(BOOK.plots[name] for name in sorted(BOOK.plots))
+_PLOT_NAMES = tuple(sorted(BOOK.plots))
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)?")
+SHORTEST, LONGEST = 80, 300  # words in a story
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A story and its plan, as far as the text tells it."""
+
+    seed: int
+    index: int
+    text: str
+    plot: str
+    characters: tuple[str, ...]
+    place: str
+    objects: tuple[str, ...]
+    features: tuple[str, ...]
+    words: tuple[str, str, str]  # a noun, a verb and an adjective that appear in the text
+    summary: str
+    facts: str  # JSON
+
+    @property
+    def id(self) -> str:
+        return f"story-{self.seed}-{self.index:06d}"
+
+
+def generate_story(seed: int, index: int) -> Story:
+    """The story at `index` of the endless series `seed`: always the same for the same two numbers.
+
+    Stories are 80 to 300 words long, in the spirit of TinyStories (arXiv 2305.07759).
+    """
+    attempt = 0
+    while True:
+        story = _attempt(seed, index, attempt)
+        if SHORTEST <= story.text.count(" ") + story.text.count("\n\n") + 1 <= LONGEST:
+            return story
+        attempt += 1
+
+
+def _attempt(seed: int, index: int, attempt: int) -> Story:
+    dice = Dice(seed, index, attempt)
+    number = int(dice.random() * len(_PLOTS))
+    cast = Cast(dice)
+    plan = _PLOTS[number](cast)
+    telling = Telling(dice, plan.roles)
+    text = tell(plan.script, telling)
+    told = [entity for entity in telling.entities]
+    people = [entity for entity in told if isinstance(entity, Character)]
+    things = [entity for entity in told if isinstance(entity, Thing)]
+    places = [entity for entity in told if isinstance(entity, Place)]
+    place = "the " + places[0].noun if places else ""
+    features = telling.features | ({"bad ending"} if plan.ending == "bad" else set())
+    summary = phrase(plan.summary, telling)
+    return Story(
+        seed=seed,
+        index=index,
+        text=text,
+        plot=_PLOT_NAMES[number],
+        characters=tuple(person.called for person in people),
+        place=place,
+        objects=tuple(thing.noun for thing in things),
+        features=tuple(sorted(features)),
+        words=_words(text, dice),
+        summary=summary[0].upper() + summary[1:],
+        facts=_facts(_PLOT_NAMES[number], plan, telling, people, things, place),
+    )
+
+
+def _words(text: str, dice: Dice) -> tuple[str, str, str]:
+    present = sorted(set(_WORD.findall(text.lower())))
+    noun, verb, adjective = (
+        dice.pick([word for word in present if word in kind] or [""])
+        for kind in (NOUNS, VERBS, ADJECTIVES)
+    )
+    return noun, verb, adjective
+
+
+def _facts(
+    name: str, plan: Plan, telling: Telling, people: list[Character], things: list[Thing], place: str
+) -> str:
+    facts: dict[str, Any] = {
+        "plot": name,
+        "characters": [_character_facts(person) for person in people],
+        "objects": [{"name": thing.noun, **thing.told} for thing in things],
+        "wish": phrase(plan.wish, telling),
+        "obstacle": phrase(plan.obstacle, telling),
+        "turn": phrase(plan.turn, telling),
+        "resolution": phrase(plan.resolution, telling),
+        "ending": plan.ending,
+    }
+    if place:
+        facts["place"] = place
+    if "moral" in telling.features:
+        facts["moral"] = phrase("{moral}", telling)
+    return json.dumps(facts, ensure_ascii=False)
+
+
+def _character_facts(person: Character) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": person.called, **person.told}
+    if "relation" in person.told and person.of:
+        facts["relation"] = {"is": person.relation, "of": person.of.called}
+    return facts

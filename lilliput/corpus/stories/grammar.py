@@ -1,0 +1,101 @@
+"""English word forms and the last pass over a text: verbs, plurals, a/an, capitals, spaces."""
+
+import re
+from functools import cache
+
+# base: (past, present participle) where the rules below do not give them.
+_IRREGULAR = {
+    line.split()[0]: line.split()[1]
+    for line in """
+be was|become became|begin began|bend bent|bite bit|blow blew|break broke|bring brought
+build built|buy bought|catch caught|choose chose|come came|creep crept|cut cut|dig dug|do did
+draw drew|dream dreamed|drink drank|drive drove|eat ate|fall fell|feed fed|feel felt|fight fought
+find found|fly flew|forget forgot|forgive forgave|freeze froze|get got|give gave|go went|grow grew
+hang hung|have had|hear heard|hide hid|hit hit|hold held|hurt hurt|keep kept|kneel knelt|know knew
+lead led|leave left|let let|lie lay|light lit|lose lost|make made|mean meant|meet met|pay paid
+put put|read read|ride rode|ring rang|rise rose|run ran|say said|see saw|sell sold|send sent
+set set|shake shook|shine shone|show showed|shut shut|sing sang|sink sank|sit sat|sleep slept
+slide slid|speak spoke|spend spent|spin spun|stand stood|steal stole|stick stuck|sweep swept
+swim swam|swing swung|take took|teach taught|tear tore|tell told|think thought|throw threw
+understand understood|wake woke|wear wore|weave wove|win won|wind wound|write wrote|spread spread
+sting stung|overhear overheard|shrink shrank
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+}
+# Short verbs that double their last letter.
+_DOUBLING = frozenset(
+    "stop hop clap hug pat tap skip slip trip drop grab nod rub plan wag zip flap dip sip mop wrap "
+    "chat beg jog rip tug hum pop pet plop run sit get put cut swim win dig hit let set shut spin "
+    "begin forget snap step chop scrub drip bat tiptap pin stir grin drag trap".split()
+)
+_PLURALS = {
+    "child": "children",
+    "mouse": "mice",
+    "goose": "geese",
+    "foot": "feet",
+    "leaf": "leaves",
+}
+
+
+@cache
+def past(verb: str) -> str:
+    """The simple past of a base form: run → ran, hop → hopped, carry → carried."""
+    if verb in _IRREGULAR:
+        return _IRREGULAR[verb]
+    if verb.endswith("e"):
+        return verb + "d"
+    if verb.endswith("y") and verb[-2] not in "aeiou":
+        return verb[:-1] + "ied"
+    return verb + (verb[-1] if verb in _DOUBLING else "") + "ed"
+
+
+@cache
+def participle(verb: str) -> str:
+    """The -ing form of a base form: run → running, make → making, lie → lying."""
+    if verb in {"lie", "die", "tie"}:
+        return verb[:-2] + "ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "ye", "oe")) and verb != "be":
+        return verb[:-1] + "ing"
+    return verb + (verb[-1] if verb in _DOUBLING else "") + "ing"
+
+
+@cache
+def plural(noun: str) -> str:
+    """The plural of a countable noun: box → boxes, berry → berries, leaf → leaves."""
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
+@cache
+def possessive(name: str) -> str:
+    """The possessive of a singular noun phrase: Tom → Tom's."""
+    return name + "'s"
+
+
+def join(names: list[str]) -> str:
+    """A list in words: `Tom, Lily and Sam`."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+# Marks the place where a sentence or a quotation starts, until `finish` puts the capital there.
+START = "\x01"
+
+_SPACES = re.compile(r" {2,}| (?=[,.!?])|(?<=\n) | (?=\n)")
+# "a" before a vowel sound: a written vowel, except where it sounds like "you" or "won"; silent h.
+_BEFORE_VOWEL = re.compile(
+    r"\b([Aa]) (?=(?!(?:one|once|uni[^nm]|use|usu|eu))[aeiou]|(?:hour|honest))"
+)
+_STARTS = re.compile(START + r"([^\w\x01]*)(\w?)")
+
+
+def finish(text: str) -> str:
+    """Put spaces, articles (a/an) and capitals right; the text then holds no marks."""
+    text = _SPACES.sub(lambda found: " " if len(found[0]) > 1 else "", text)
+    text = _BEFORE_VOWEL.sub(r"\1n ", text)
+    return _STARTS.sub(lambda found: found[1] + found[2].upper(), text)

@@ -1,0 +1,1 @@
+"""The words stories are made of, as tables by kind."""

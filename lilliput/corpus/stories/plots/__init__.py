@@ -1,0 +1,8 @@
+"""Plots by theme; importing this package registers them.
+
+A plot is a function that casts its roles and returns a `Plan` with a script (see `script`).
+"""
+
+from lilliput.corpus.stories.plots import animals, friends, home, outdoors
+
+__all__ = ["animals", "friends", "home", "outdoors"]

@@ -1,0 +1,387 @@
+"""Plots among animals, and of animals that need help."""
+
+from lilliput.corpus.stories.plan import Cast, Plan, plot
+
+# kind, looks, what is wrong, what is done, how it ends
+_IN_NEED = (
+    ("bird", "little,small,blue", "could not fly. One wing was hurt", "made a soft nest in a box and brought seeds and water", "flew up into the sky, turned around once and sang"),
+    ("kitten", "little,gray,wet", "was sitting on a high branch and did not dare to come down", "put a ladder against the tree and held out some fish", "came down, one paw after the other"),
+    ("duckling", "yellow,tiny,lost", "was all alone and called for its mother", "listened for the other ducks and walked slowly along the water", "saw its mother and ran to her as fast as it could"),
+    ("puppy", "thin,brown,wet", "had no home and nothing to eat", "brought a bowl of food and an old blanket", "ate everything, curled up and fell asleep"),
+    ("hedgehog", "small,cold,little", "was cold, and winter was near", "made a big pile of dry leaves in a quiet corner", "crept into the leaves and slept until spring"),
+    ("bee", "tired,wet,little", "was lying on its back in the rain", "held out a leaf and put a drop of honey on it", "drank the honey, shook its wings and flew away"),
+    ("turtle", "small,old,green", "was lying on its back and could not turn over", "pushed with both arms until it rolled over", "looked around, blinked and walked slowly to the water"),
+    ("butterfly", "blue,yellow,pretty", "was stuck in a big web", "broke the threads one by one, as gently as possible", "opened its wings and danced in the air"),
+    ("frog", "little,dry,green", "was sitting on the hot road, far from the water", "carried it to the pond in a wet cloth", "jumped into the water with a loud splash"),
+    ("lamb", "white,little,lost", "was stuck in a fence and cried for its mother", "pulled the bars apart, a little at a time", "jumped up and ran back to the others"),
+    ("rabbit", "small,brown,scared", "had one foot caught in a piece of wire", "sat very still, spoke softly and took off the wire", "hopped in a circle and was gone"),
+)  # fmt: skip
+
+
+@plot("helping an animal")
+def helping(cast: Cast) -> Plan:
+    cast.child()
+    kind, looks, trouble, care, end = cast.dice.pick(_IN_NEED)
+    cast.creature("animal", kind, looks=looks)
+    cast.roles["animal"].pronoun = "it"
+    cast.roles.update(trouble=trouble, care=care, end=end)
+    cast.place(noun="park,garden,meadow,farm,river bank,forest")
+    cast.kin("elder")
+    return cast.plan(
+        """
+@open
+{day}, {hero} was [walking|playing|looking for flowers] {place.at}.
+?50 @weather
+- Then {hero.he} heard a [small|soft|sad] sound.
+- Then {hero.he} saw something move.
+- {hero} stopped. Something was not right.
+There was {animal}. It {trouble}.
+- hero/kind: Oh, you poor thing! [I will help you|Do not be afraid].
+- hero/kind: [Hello, little one|Do not be afraid]. I will not hurt you.
+- @sad hero
+  {hero} wanted to help.
+?50 {animal} looked at {hero.him} with [big|dark|frightened] eyes.
+- {hero} did not know what to do, so {hero.he} ran to get {elder.him}.
+  elder>hero/wise: We must be [very gentle|slow and quiet|careful]. [It is more afraid than you are|Watch me and do the same].
+  Together, they {care}.
+- {hero} called {elder.him}.
+  elder>hero/kind: You can do it. [Be gentle|Go slowly|Do not make any noise].
+  So {hero} {care}.
+- At first, it tried to [get away|hide]. {hero} <sit> down >> <wait> quietly.
+  Then {hero.he} {care}.
+
+- [It took a long time.|It was not easy.|Nothing happened at first.]
+- {hero} hardly dared to breathe.
+- {hero} waited and hoped.
+- For [two days|a whole week], {hero} came to look every morning.
+At last, {animal.name} {end}.
+@happy hero
+?40 hero/happy: Goodbye, little friend!
+* {#twist}The next [day|spring], {hero} found a [feather|white stone|small flower] on the doorstep. Who had put it there?
+* Sometimes, when {hero} walked by, {hero.he} thought {hero.he} saw {animal.name} again.
+* @moral hero
+* @the_end hero
+""",
+        summary="{hero} finds a {animal.kind} in trouble {place.at} and helps it.",
+        wish="to help the {animal.kind}",
+        obstacle="the {animal.kind} {trouble}",
+        turn="{hero} finds a way to help",
+        resolution="the {animal.kind} {end}",
+        moral=("small animals need big hearts", "it feels good to help", "you must be gentle with those who are smaller"),
+    )
+
+
+@plot("small and brave")
+def small_brave(cast: Cast) -> Plan:
+    cast.animal("hero", "mouse", "rabbit", "squirrel", "duckling", "frog", "hedgehog", "chick", "sparrow", "mole", "kitten")
+    cast.creature("big", "bear", "horse", "cow", "deer", "fox", "owl", looks="big,huge,tall")
+    trap = cast.dice.pick(
+        (
+            ("got stuck in a net that a hunter had left", "bit the ropes, one after another, until the net fell open"),
+            ("was sitting at the bottom of a deep hole and could not get out", "crept under a root, found a long vine and pushed it over the edge"),
+            ("had a long thorn in one foot and cried with pain", "pulled and pulled, until the thorn came out"),
+            ("was shut in a barn, and the key hung on a tiny hook inside a small hole", "went through the hole and came back with the key"),
+            ("was caught between two rocks", "dug the sand away from below, little by little"),
+        )
+    )
+    cast.roles.update(trap=trap[0], rescue=trap[1])
+    return cast.plan(
+        """
+@open
+{hero} was very small, and the others often laughed about it.
+- {big} laughed the loudest.
+  big>hero/happy: [What can you do|Who needs you]? You are no bigger than a [nut|crumb|leaf]!
+- {big} lived nearby.
+  big>hero/cross: [Out of my way|Move over], little one! You are too small to be of any use.
+- hero: Can I come with you?
+  {big} shook {big.his} head.
+  big>hero: You are too small. [Stay at home|You would only be in the way].
+- @sad hero
+- {hero} did not answer, but it hurt.
+- {hero} went home without a word.
+?40 {#foreshadowing}hero: One day, small will be just right.
+
+{day}, {hero} heard a loud cry. {hero} {hero.went} closer and saw {big.him}. {big} {trap}.
+big/sad: Help! [Is anybody there|Please, somebody help me]!
+?60 The others came and looked, but they were too [big|heavy|afraid] to help.
+- @afraid hero
+  But {hero} did not run away.
+- {hero} thought of the unkind words. But only for a moment.
+- @bravely hero
+hero>big/brave: [Hold still|Do not move|I am here]. I will try.
+{hero} {rescue}. It took [a long time|all morning], and it was hard work. 
+At last, {big} was free.
+- big>hero/sorry: You saved me, and I was not kind to you. [I am sorry|Please forgive me].
+  ?60 hero>big/kind: [That is all right|I forgive you|We all say silly things].
+- @sorry big hero
+- {big} bowed down low before {hero.him}.
+  big>hero/kind: You may be small, but you have the biggest heart of all.
+* After that, nobody laughed at {hero.him} anymore.
+* From that day on, {hero} often rode on {big.his} back.
+* @proud hero
+@moral hero
+""",
+        summary="The small {hero.kind} {hero} saves the big {big.kind}.",
+        wish="to be of use",
+        obstacle="the {big.kind} {trap}",
+        turn="{hero} is brave and helps",
+        resolution="the {big.kind} is free and says thank you",
+        moral=("you do not have to be big to be brave", "even the smallest can help", "size is not everything"),
+    )
+
+
+@plot("race")
+def race(cast: Cast) -> Plan:
+    cast.animal("hero", "turtle", "hedgehog", "duckling", "mole", "piglet", "frog")
+    cast.animal("rival", "rabbit", "fox", "squirrel", "puppy", "foal")
+    cast.choose("goal", "the old bridge", "the top of the hill", "the big oak", "the other side of the meadow", "the red barn")
+    cast.roles["rest"] = cast.dice.pick(("fell asleep under a tree", "stopped to eat some berries", "stopped to look at a mirror in the grass", "did tricks for the others", "took the wrong path"))
+    return cast.plan(
+        """
+@open
+In the same place lived {rival.new}. {rival} liked to boast.
+rival/proud: I am the fastest of all! [Nobody can beat me|No one runs like me]!
+- hero/brave: I will race you.
+- hero>rival: Let us have a race to {goal}.
+- Everybody was tired of hearing it.
+  hero>rival/brave: Then let us have a race.
+{rival} laughed so hard that {rival.he} fell over.
+?50 rival>hero: You? [You cannot even catch a snail|I can win on one leg]!
+
+{day}, all the animals came to watch. An old crow called, "One, two, three, go!"
+{rival} ran off like the wind. {hero} started slowly.
+- Soon {rival} was far ahead and could not see {hero.him} anymore.
+- The others shook their heads.
+- Dust was all that {hero} could see in front of {hero.him}.
+So {rival} {rest}.
+?40 rival: There is plenty of time.
+But {hero} did not stop. [Step by step|On and on|Bit by bit], {hero.he} went, past [a stone|the stream|a fence] and [up a hill|through the grass|around a bend].
+- {hero.his} legs hurt, but {hero.he} [went on|did not stop].
+- hero: One more step. And one more.
+- {hero} <want> to rest >< {hero.he} thought of {goal}.
+{#twist}When {rival} looked up, {hero} was almost at {goal}! {rival} ran as fast as {rival.he} could, but it was too late.
+{hero} had won!
+- Everyone [cheered|shouted {hero.his} name].
+- @proud hero
+- @surprised rival
+- rival>hero/sorry: You won. [I should not have laughed|I will not boast again].
+- rival>hero/sorry: How did you do it?
+  hero>rival/kind: I just did not stop.
+- {rival} was angry at first. Then {rival.he} came and said well done.
+?60 @moral hero
+""",
+        summary="The slow {hero.kind} {hero} wins a race against {rival} the {rival.kind}.",
+        wish="to win the race to {goal}",
+        obstacle="{rival} is much faster",
+        turn="{rival} {rest}",
+        resolution="{hero} wins the race",
+        moral=("slow and steady wins the race", "it is not good to boast", "you should never give up", "you should not laugh at others"),
+    )
+
+
+@plot("afraid of it")
+def afraid(cast: Cast) -> Plan:
+    kinds = {
+        "duckling": ("swim", "the water", "jumped into the pond"),
+        "bird": ("fly", "the sky", "opened both wings and jumped"),
+        "sparrow": ("fly", "the sky", "spread both wings and let go"),
+        "frog": ("jump into deep water", "the deep water", "closed both eyes and jumped"),
+        "kitten": ("climb down from a tree", "high places", "put one paw down, and then another"),
+        "squirrel": ("jump from tree to tree", "the gap between the trees", "ran along the branch and jumped"),
+        "mole": ("come out into the light", "the bright day", "stuck out one nose and then one foot"),
+        "bear": ("cross the river", "the loud river", "stepped from one stone to the next"),
+        "lamb": ("walk over the bridge", "the old bridge", "put one foot on the wood, then another"),
+    }
+    noun = cast.dice.pick(sorted(kinds))
+    cast.animal("hero", noun)
+    skill, fear, deed = kinds[noun]
+    cast.do("skill", skill)
+    cast.roles.update(fear=fear, deed=deed)
+    cast.friend()
+    cast.kin("elder", "mom", "grandma", "grandpa", "dad")
+    return cast.plan(
+        """
+@open
+But there was one thing that {hero} did not dare to do. {hero.he} did not dare to {skill}.
+- {hero} was afraid of {fear}.
+- When {hero} thought of {fear}, {hero.he} shook all over.
+- Every time {hero} came near {fear}, {hero.his} heart beat like a drum.
+?50 The others called {hero.him} a baby.
+elder>hero/kind: [One day you will be ready|Everyone is afraid of something|You can wait until you are ready].
+- hero>elder/sad: What if I never am?
+- hero>elder/afraid: What if I fall?
+- {hero} was not so sure.
+
+{day}, {hero} was playing with {friend.him}. Suddenly, {friend} called for help!
+- {friend} was in trouble, and {hero} could only get there if {hero.he} was brave enough to {skill}.
+- {friend} was stuck, and nobody else was near. To get to {friend.him}, somebody had to {skill}.
+@afraid hero
+- But there was no time to think.
+- hero: Do not think. Just do it.
+- hero/brave: Hold on, {friend.call}! I am coming!
+{hero} {deed}.
+{#twist}And it worked! {hero} could {skill}!
+- It was not so bad. It even felt [wonderful|good].
+In no time, {hero} was there and helped {friend.him}.
+@thanks friend hero
+?40 @proud hero
+- elder>hero/proud: I [saw everything|heard what you did]. You were afraid, and you did it all the same. That is what brave means.
+- After that, nobody could stop {hero.him}. {hero.he} wanted to {skill} all day long.
+- @moral hero
+?40 @the_end hero
+""",
+        summary="{hero} the {hero.kind} is afraid of {fear} until {friend} needs help.",
+        wish="to be brave enough to {skill}",
+        obstacle="{hero} is afraid of {fear}",
+        turn="{friend} needs help",
+        resolution="{hero} dares to {skill} and helps {friend}",
+        moral=("being brave means doing it even when you are afraid", "you can do more than you think", "fear gets smaller when you face it"),
+    )
+
+
+@plot("winter store")
+def winter_store(cast: Cast) -> Plan:
+    cast.animal("hero", "squirrel", "mouse", "rabbit", "badger", "hedgehog")
+    cast.friend()
+    cast.group("both", "hero", "friend")
+    kind = cast.dice.chance(0.65)
+    cast.choose("idle", "sang in the sun", "slept in the sun", "played all day", "danced in the leaves", "told jokes to the flowers")
+    bad = """
+friend>hero/sad: Please, {hero.call}, can I have some food? I have nothing.
+hero>friend/cross: [You danced|You played] when I worked. [Now dance in the snow|Go away]!
+{hero} shut the door. {friend} walked away [through the snow|into the cold wind].
+All winter, {hero} had enough to eat. But {hero} had nobody to talk to, and the [long|dark] evenings were very [quiet|lonely].
+- hero/sad: What good is all this food, when I am alone?
+- @sorry_inside hero
+In spring, {hero} looked for {friend.him} everywhere. But {friend} had gone far away and did not come back.
+@bad_end hero
+?60 @moral hero
+"""
+    good = """
+friend>hero/sad: Please, {hero.call}, can I come in? I am so cold and so hungry.
+- At first, {hero} was angry.
+  hero>friend/cross: [I worked while you played|I told you so]!
+  Then {hero} saw how thin {friend} was.
+- {hero} looked at {hero.his} food. Was there enough for two?
+hero>friend/kind: Come in. [There is enough for two|You can sit by the fire].
+In return, {friend} [sang songs|told funny stories|made up games] all winter, and the long evenings were [never dark|full of laughter].
+- In spring, they went out together.
+  friend>hero/happy: This year, I will help you.
+- The next autumn, both of them worked, and both of them sang.
+?80 @moral hero
+"""
+    return cast.plan(
+        """
+@open
+It was autumn, and {hero} was very busy. Every day, {hero.he} [gathered|collected|carried home] {hero.food} for the winter.
+{friend} did not work at all. {friend} {idle}.
+- friend>hero/happy: Why do you work so hard? [The sun is shining|Come and play with me]!
+- friend>hero/happy: Winter is far away. [Come and play|Let us have fun]!
+- hero>friend: [Winter is coming|Soon there will be snow]. You should do the same!
+  friend>hero: There is time enough for that.
+?50 {#foreshadowing}A cold wind blew a yellow leaf across the grass.
+
+Then the snow came. It [snowed for three days|covered everything]. {hero} sat in {hero.his} warm {hero.home} and ate {hero.food}.
+[One night|One cold evening], there was a knock. It was {friend.call}, [blue with cold|white with snow].
+""".rstrip("\n")
+        + (good if kind else bad),
+        summary="{hero} works for the winter while {friend} plays; " + ("{hero} shares." if kind else "{hero} does not share and is lonely."),
+        wish="to have enough food for the winter",
+        obstacle="{friend} has no food",
+        turn="{friend} comes to the door in the snow",
+        resolution="{hero} lets {friend} in" if kind else "{hero} sends {friend} away",
+        moral=("it is good to work and good to play", "there is always enough to share") if kind else ("a full table is sad without a friend", "it is lonely to be right and unkind"),
+        ending="good" if kind else "bad",
+    )
+
+
+@plot("the proud crow")
+def flattery(cast: Cast) -> Plan:
+    cast.animal("hero", "bird", "sparrow", "squirrel", "kitten", "mouse")
+    cast.creature("sly", "fox", "crow", looks="sly,clever,hungry")
+    cast.thing("food", "snack")
+    return cast.plan(
+        """
+@open
+{day}, {hero} found {food.a}. {hero} carried {food.one} up to a high branch to eat in peace.
+{sly} came by and smelled it. How hungry {sly.he} was!
+- {#foreshadowing}{sly} sat down below the branch and smiled a [thin|strange] smile.
+- {sly} began to think of a trick.
+sly>hero/kind: Good [morning|day], {hero.call}! [How beautiful you are today|What lovely eyes you have|How your coat shines]!
+{hero} did not answer. But it was nice to hear.
+- sly>hero/kind: They say that nobody [sings|dances] as well as you. [Is it true|May I see it|Will you show me]?
+- sly>hero/kind: I hear that you can [dance|sing] better than anyone. But I do not believe it.
+- {hero} felt [very proud|warm all over].
+- @proud hero
+- hero/proud: Of course I can!
+{hero} put down {food.the} and began. [Plop!|Oh no!] {food.the} fell off the branch, right at {sly.his} feet.
+sly>hero/happy: Thank you! [You do it very well|That was a fine show], but you should [think more|trust less].
+- {sly} <eat> every bit >> <walk> away.
+- {sly} ran off with {food.one} and was not seen again.
+@sad hero
+?40 {hero} looked down at the empty place in the grass.
+?40 @bad_end hero
+@moral hero
+""",
+        summary="{sly} tricks {hero} with sweet words and gets the {food.bare}.",
+        wish="to eat the {food.bare} in peace",
+        obstacle="{sly} wants the {food.bare} too",
+        turn="{hero} believes the sweet words",
+        resolution="{sly} gets the {food.bare}",
+        moral=("not all sweet words are true", "you should be careful when somebody says only nice things", "pride can cost you your dinner"),
+        ending="bad",
+    )
+
+
+@plot("crossing the river")
+def crossing(cast: Cast) -> Plan:
+    cast.animal("hero", "rabbit", "mouse", "fox", "bear", "squirrel", "hedgehog", "piglet", "lamb")
+    cast.friend()
+    cast.group("both", "hero", "friend", noun="the two friends")
+    cast.roles["other"] = cast.dice.pick(("the sweetest berries", "a field full of clover", "a tree full of red apples", "the summer fair"))
+    way = cast.dice.pick(
+        (
+            ("a long log", "rolled a long log to the water and pushed it across", "walked over it, one behind the other"),
+            ("a row of stones", "threw big stones into the water, one after the other", "jumped from stone to stone"),
+            ("a raft", "tied some branches together and made a raft", "sat on it and held on tightly"),
+            ("a rope", "threw a strong vine over a branch on the other side", "held on to it and swung across"),
+        )
+    )
+    cast.roles.update(bridge=way[0], work=way[1], cross=way[2])
+    return cast.plan(
+        """
+@open
+{day}, {hero} and {friend} heard about {other} on the other side of the river.
+- friend>hero/excited: Let us go there!
+- hero>friend/excited: We must see that!
+But the river was wide, and [the bridge was broken|there was no bridge].
+- friend>hero/sad: We will never get there. Let us go home.
+- hero>friend: [I cannot swim so far|The water is too cold and fast].
+- {friend} put one foot in the water and pulled it back. It was cold!
+* {hero} tried to jump. Splash! {hero} came out wet and cold.
+* {hero} <want> to swim >< the water was too fast.
+* {both} <sit> down on the bank >> <look> at the water for a long time.
+@idea hero
+hero>friend: What if we [use|had] {bridge}?
+{both} {work}. [It was hard work.|Twice it went wrong.|It took all afternoon.] [But they did not stop.|But in the end, it was done.]
+?50 {#conflict}friend>hero/cross: Not like that! You are doing it wrong!
+?40 hero>friend/kind: Then show me how, and I will help.
+Then {both} {cross}.
+- {friend} almost fell in, but {hero} caught {friend.him} just in time.
+- In the middle, everything shook. {hero} <close> {hero.his} eyes >> <go> on.
+- It was a little scary, and it was great fun.
+On the other side, they found {other}, just as they had heard.
+- {both} stayed until the sun went down.
+- They laughed, ate and rested in the grass.
+* friend>hero/happy: I am glad that we did not go home.
+* {#twist}In the evening, others came to the river and used {bridge} too. Soon everybody could cross.
+* @moral hero
+?50 @friends_end hero friend both
+""",
+        summary="{hero} and {friend} cross a river with the help of {bridge}.",
+        wish="to see {other} on the other side",
+        obstacle="the river is wide and there is no bridge",
+        turn="{hero} has the idea to use {bridge}",
+        resolution="they cross the river and find {other}",
+        moral=("where there is a will, there is a way", "two heads are better than one", "it is good to try before you give up"),
+    )

@@ -1,0 +1,381 @@
+"""Plots between friends: sharing, trading, quarrels, promises, kindness."""
+
+from lilliput.corpus.stories.plan import Cast, Plan, plot
+
+
+@plot("sharing")
+def sharing(cast: Cast) -> Plan:
+    cast.child()
+    cast.friend()
+    cast.thing("toy", "toy", owner="hero")
+    cast.place("play")
+    cast.group("both", "hero", "friend", noun="the two friends")
+    return cast.plan(
+        """
+@open
+{hero} had [new|got] {toy.a}, and {hero.he} was very proud of it.
+{day}, {hero} took {toy} [to {place}|with {hero.him} to {place}].
+?40 @weather
+- {friend} was there too. {friend} looked at {toy} with big eyes.
+- There {hero.he} met {friend.him}.
+friend>hero: [Can I play with it too|May I have a turn|Can I try it, please]?
+hero>friend/cross: No! It is mine!
+?60 {#conflict}{friend} tried to take {toy}, and {both} pulled [hard|and pulled]. 
+- {friend} walked away and sat down alone.
+- {friend} looked at the ground and said nothing more.
+- {friend} went to [play in the sand|look at the ducks|sit under a tree].
+
+{hero} played alone. But {hero.he} soon found that it was [no fun|not much fun|boring] without a friend.
+- There was no one to laugh with.
+- {toy} was nice, but it could not talk.
+- {hero} tried to {toy.use}, but it did not feel the same.
+* {hero} looked at {friend.him} and felt bad.
+* {hero} thought about it for a while.
+* {hero} sat down and looked at {toy}.
+- {hero} <go> to {friend.him} >> <hold> out {toy}.
+  hero>friend/sorry: [You can have a turn|Here, you can try it|Do you want to play with me]? It is more fun with two.
+- {hero} walked over to {friend.him}.
+  hero>friend/sorry: I am sorry. [Let us play together|We can take turns].
+- friend>hero/happy: [Yes, please|Oh, thank you|I would love to]!
+- {friend} smiled and jumped up.
+?50 First {hero} took a turn, and then it was {friend.call}'s turn.
+@play_together both
+?60 @moral hero
+?60 @friends_end hero friend both
+""",
+        summary="{hero} does not want to share {hero.his} {toy.bare} with {friend}, but then {hero.he} does.",
+        wish="to keep the {toy.bare} to {hero.himself}",
+        obstacle="playing alone is no fun",
+        turn="{hero} lets {friend} have a turn",
+        resolution="{hero} and {friend} play together",
+        moral=("sharing makes everything more fun", "a toy is more fun with a friend", "it feels good to share"),
+    )
+
+
+@plot("trading")
+def trading(cast: Cast) -> Plan:
+    cast.child()
+    cast.friend()
+    cast.thing("mine", "small", "gift", owner="hero")
+    cast.thing("theirs", "toy", "gift", owner="friend")
+    cast.place("play")
+    cast.group("both", "hero", "friend", noun="the two friends")
+    return cast.plan(
+        """
+@open
+{hero} had {mine.a}, but {hero.he} was a little tired of it.
+{day}, {hero} met {friend.him} {place.at}. {friend} had {theirs.a}.
+- {hero} looked at {theirs}. How {hero.he} wanted to have it!
+- hero>friend/excited: Oh, what a nice {theirs.bare}!
+- To {hero.him}, {theirs} looked much better than {mine.his}.
+hero>friend: [Do you want to trade|Shall we trade]? I will give you {mine.my} for {theirs.your}.
+- friend>hero/happy: [All right|Yes|Good idea]!
+- {friend} thought for a moment and nodded.
+
+At first, {hero} was happy. {hero.he} [ran home with {theirs}|showed {theirs} to everyone|played with {theirs} all afternoon].
+But [that night|in the evening], {hero} [missed|began to miss] {mine}. 
+- {hero} lay in bed and could not sleep.
+- {hero.his} grandma had given it to {hero.him} a long time ago.
+- It was old, but it was full of good memories.
+hero/sad: [Why did I give it away|I want it back|I should not have done that]!
+The next [day|morning], {hero} <run> to {friend.him} // <carry> {theirs}.
+hero>friend/sorry: I am sorry. Can we trade back?
+- {#twist}{friend} began to laugh.
+  friend>hero/happy: I was just coming to ask you the same thing! I missed mine too.
+- friend>hero/kind: [Yes, we can|Of course]. I missed mine a little too.
+So each of them got the old toy back.
+?50 Then {both} had a better idea. From now on, they would play with both.
+?60 @moral hero
+@friends_end hero friend both
+""",
+        summary="{hero} trades {hero.his} {mine.bare} for {friend}'s {theirs.bare} and then wants it back.",
+        wish="to have the {theirs.bare}",
+        obstacle="{hero} misses the {mine.bare}",
+        turn="{hero} asks to trade back",
+        resolution="{hero} and {friend} trade back",
+        moral=("new is not always better", "some things are worth more than they look", "it is good to think before you trade"),
+    )
+
+
+@plot("quarrel over a tower")
+def tower(cast: Cast) -> Plan:
+    cast.child()
+    if cast.dice.chance(0.5):
+        cast.friend()
+    else:
+        cast.sibling("friend", "older")
+    cast.choose("work", "a tower of blocks", "a castle of boxes", "a house of cards", "a fort of pillows", "a bridge of sticks")
+    cast.group("both", "hero", "friend")
+    return cast.plan(
+        """
+@open
+{day}, {hero} wanted to build {work}, the biggest one in the world.
+{friend} wanted to help.
+- hero>friend: First we need a [strong|wide] base.
+- friend>hero/excited: Let us make it [as tall as the door|so high that it touches the lamp]!
+{both} worked [all morning|for an hour|very hard]. But soon they could not agree.
+hero>friend/cross: [I want a door here|It must be round|Put the big ones here]!
+friend>hero/cross: No! [A window is better|It must be square|My way is better]!
+- {#conflict}{hero} pushed, and {friend} pushed back.
+- {#conflict}{both} shouted louder and louder.
+- {#conflict}{friend} pulled at one side, and {hero} pulled at the other.
+[Bang!|Crash!|Boom!] Everything fell down.
+For a moment, it was very quiet.
+- @sad hero
+- {hero} looked at {friend.him}, and {friend} looked at {hero.him}.
+- Nobody had won, and nothing was left.
+
+- hero>friend/sorry: [I am sorry I pushed|I should have listened to you|It was my fault too].
+- friend>hero/sorry: [I am sorry I pushed|I should have listened to you|It was my fault].
+- @idea hero
+hero>friend/kind: What if we do it both ways? [You make that side and I make this side|One side can be yours and one side can be mine|First your idea, then mine].
+- friend>hero/happy: [Yes|That is a great idea|Good thinking]!
+- {friend} liked that.
+So {both} began again. This time, they [listened to each other|took turns|talked first and built after that].
+- When it was done, it was better than the first one.
+- In the evening, it was taller than [a chair|the table|the cat on the table].
+- It had a round part and a square part, and it was [beautiful|wonderful|a bit strange and very nice].
+?70 @moral hero
+?60 @the_end hero
+""",
+        summary="{hero} and {friend} fight over {work} until it falls, and then build it together.",
+        wish="to build {work}",
+        obstacle="{hero} and {friend} cannot agree",
+        turn="{hero} has an idea that uses both plans",
+        resolution="they build it again together",
+        moral=("two ideas can be better than one", "it is better to talk than to push", "working together makes better things"),
+    )
+
+
+@plot("shy new friend")
+def shy_friend(cast: Cast) -> Plan:
+    cast.hero()
+    animal = cast.roles["world"] == "animal"
+    if animal:
+        cast.animal("friend")
+        cast.place("wild")
+    else:
+        cast.child("friend")
+        cast.place("play")
+    cast.group("both", "hero", "friend", noun="the two of them")
+    cast.choose("secret", "could whistle like a bird", "knew a hundred jokes", "knew the name of every flower", "could draw anything in the sand", "could stand on one leg for an hour", "knew where the best berries were")
+    return cast.plan(
+        """
+@open
+{day}, {hero} went to {place} to look for somebody to play with.
+- There, all alone, sat {friend.new}.
+- Somebody new was there. It was {friend.new}.
+{hero} [said hello|smiled and said hello], but {friend} did not [answer|say anything].
+- {hero} told a joke, but {friend} only looked at the ground.
+- {friend} hid [behind a tree|in the grass|behind a rock].
+- {friend} only looked at {hero.him} and then looked away.
+?60 hero: [Maybe nobody taught you to talk|Maybe you do not like me|Are you cross with me]?
+?50 {friend} shook [a little|as if it were cold].
+
+The next day, {hero} came back. This time, {hero.he} did not talk. {hero.he} just [sat down close by|lay down in the grass|sat there] and [began to hum|ate an apple|watched the clouds|made a crown of flowers].
+- After a while, {friend} came a little closer. Then a little closer still.
+- They sat like that for a long time. It was quiet and nice.
+- {hero} put half of a cookie on a stone between them. Soon it was gone.
+At last, {friend} opened {friend.his} mouth.
+friend>hero/sorry: I am [sorry|not cross]. I am only shy. [I did not know what to say|New things make me quiet].
+- hero>friend/kind: That is all right. [We do not have to talk|I can wait|I talk enough for two]!
+- hero>friend/kind: [I was shy once too|I am shy too sometimes]. It gets better.
+{#twist}Soon {hero} found out that {friend} {secret}!
+@surprised hero
+?50 hero>friend/excited: [Show me again|How do you do that|Teach me, please]!
+?60 @play_together both
+?60 @moral hero
+@friends_end hero friend both
+""",
+        summary="{hero} waits until the shy {friend} is ready to be a friend.",
+        wish="to find somebody to play with",
+        obstacle="{friend} is too shy to talk",
+        turn="{hero} sits quietly and waits",
+        resolution="{hero} and {friend} become friends",
+        moral=("a shy friend needs a little time", "it is good to be patient", "quiet friends can be the best friends"),
+    )
+
+
+@plot("broken promise")
+def broken_promise(cast: Cast) -> Plan:
+    cast.child()
+    cast.friend()
+    water = cast.dice.chance(0.5)
+    cast.roles["task"] = "water the plants" if water else "feed the fish"
+    cast.roles["thing"] = "the plants" if water else "the fish"
+    cast.roles["state"] = "were dry and brown" if water else "were thin and slow"
+    cast.roles["saved"] = "got some water, and one by one they stood up again" if water else "got some food, and soon they swam around again"
+    cast.choose("fun", "a new game", "a trip to the lake", "a long book", "the circus in town", "the first snow", "a new swing in the park")
+    cast.choose("days", "three days", "a week", "five days", "a few days")
+    return cast.plan(
+        """
+@open
+{day}, {friend} had to go away for {days}.
+friend>hero: [Will you|Can you] {task} for me[, please|]? [You must do it every day|They need it every day].
+hero>friend/happy: [I promise|Yes, I promise|Of course I will]!
+?40 {#foreshadowing}{friend} smiled, but {friend.he} looked back twice on the way.
+
+On the first day, {hero} did it. On the second day, there was {fun}.
+- {hero} <play> and played >> <forget> all about {thing}.
+- hero: I can do it [tomorrow|later].
+  But {hero} forgot.
+- {hero} was so busy that {hero.he} forgot {hero.his} promise.
+Then {hero} remembered. {hero.he} ran as fast as {hero.he} could. But {thing} {state}.
+@sorry_inside hero
+- hero/sad: What have I done?
+- hero/sad: Oh no! I broke my promise!
+- {hero} wanted to [hide|run away|say that it was not {hero.his} fault].
+{hero} worked [all day|until dark]. {thing} {saved}[, all but one|].
+When {friend} came home, {hero} told {friend.him} [everything|the truth].
+- friend>hero/sad: You promised!
+  hero>friend/sorry: I know. I am very sorry. [I will make it good|I did not keep my word].
+- @sorry hero friend
+?50 {#conflict}For a day, {friend} did not want to talk to {hero.him}.
+- After that, {hero} came every day to {task}, even when nobody asked.
+- To make up for it, {hero} helped to {task} for a whole month.
+@moral hero
+""",
+        summary="{hero} promises to {task} for {friend} but forgets.",
+        wish="to {task} for {friend}",
+        obstacle="{hero} forgets because of {fun}",
+        turn="{hero} remembers and runs to help",
+        resolution="{hero} tells the truth and makes up for it",
+        moral=("a promise must be kept", "when you promise something, you have to do it", "a friend must be able to trust you"),
+        ending="mixed",
+    )
+
+
+@plot("surprise party")
+def surprise_party(cast: Cast) -> Plan:
+    cast.hero()
+    cast.friend()
+    cast.roles["secretly"] = cast.dice.pick(("whispered with the others", "hid something in a bag", "ran away with a big box"))
+    cast.thing("gift", "gift", "small")
+    cast.group("both", "hero", "friend", noun="the two friends")
+    return cast.plan(
+        """
+@open
+It was {hero.call}'s birthday, but nobody said anything about it.
+- In the morning, {hero} waited for somebody to say happy birthday. Nobody did.
+- {hero} woke up early and waited. Nobody came.
+Then {hero} saw {friend.him}. 
+hero>friend/happy: Good morning! Do you know what day it is?
+friend>hero: It is [Tuesday, I think|just a day|a good day to wash the windows]. [I have to go|I am very busy]!
+?70 Later, {hero} saw that {friend} {secretly}.
+- @sad hero
+- hero/sad: They have all forgotten my birthday.
+- {#conflict}{hero} was so angry that {hero.he} did not want to see {friend.him} ever again.
+{hero} [went for a walk alone|sat alone all afternoon|walked around until it got dark].
+
+In the evening, {hero} came home. It was dark and very quiet.
+- {hero} <open> the door >> <step> inside.
+- {hero} went in slowly.
+{#twist}Surprise! All {hero.his} friends jumped up and [shouted|sang|cheered]. 
+- There was a [big cake|table full of food|cake with candles], and there were [flowers|paper stars|colored lamps] everywhere.
+- There were [lights|flowers|paper stars] all around, and a cake as [big as a wheel|tall as a hat].
+@surprised hero
+friend>hero/happy: Happy birthday, {hero.call}! We [worked on this all day|did not forget|wanted to surprise you]!
+- hero>friend/sorry: And I thought you did not like me anymore!
+- hero>friend/happy: This is the best birthday ever!
+{friend} gave {hero.him} {gift.a}.
+?50 @happy hero
+?50 @moral hero
+@friends_end hero friend both
+""",
+        summary="{hero} thinks everyone forgot {hero.his} birthday, but {friend} made a surprise party.",
+        wish="to have a happy birthday",
+        obstacle="everyone seems to have forgotten it",
+        turn="{hero} comes home in the evening",
+        resolution="there is a surprise party",
+        moral=("friends do not forget you", "things are not always as they look", "a surprise needs a secret"),
+    )
+
+
+@plot("unkind words")
+def unkind_words(cast: Cast) -> Plan:
+    cast.child()
+    cast.child("friend")
+    cast.thing("wear", "wear", "small", owner="friend")
+    cast.kin("elder")
+    cast.place("play")
+    return cast.plan(
+        """
+@open
+{day}, {hero} saw {friend.new} {place.at}. {friend} was wearing {wear.a}.
+hero/happy: Look at that silly {wear.bare}!
+?60 The other children laughed too.
+- {friend} turned red and ran away.
+- {friend} <take> off {wear} >> <walk> away.
+- {friend} did not say anything, but there were tears in {friend.his} eyes.
+?50 For a moment, {hero} thought it was funny. Then it did not feel funny at all.
+
+At home, {hero} told {elder.him} about it.
+elder>hero/wise: How would you feel if somebody laughed at [you|something you love]?
+- {hero} did not answer. {hero.he} knew.
+- hero>elder/sorry: [Bad|Sad|Very sad].
+- hero>elder/sorry: I would want to go home and cry.
+?60 elder>hero/kind: [Words can hurt like stones|A word is like a bird. You cannot catch it again|A kind word costs nothing].
+
+The next day, {hero} <look> for {friend.him} >> <find> {friend.him} behind the big tree.
+hero>friend/sorry: I am sorry about yesterday. I was not kind.
+friend>hero/sad: [My grandma made it for me|It was a gift from my brother|It was the last thing my grandpa made].
+- hero>friend/kind: Then it is very special. [It is nice|It looks warm|You look good].
+- @sorry_inside hero
+  hero>friend/kind: [It is really nice|Will you wear it again|I wish I had one like it].
+{friend} [smiled a little|wiped {friend.his} eyes and smiled].
+- After that, when somebody laughed at {friend.him}, {hero} said stop.
+- From that day on, {hero} thought before {hero.he} spoke.
+- {hero} asked {friend.him} to play, and {friend} said yes.
+?80 @moral hero
+""",
+        summary="{hero} laughs at {friend}'s {wear.bare} and then says sorry.",
+        wish="to be funny",
+        obstacle="{hero.his} words hurt {friend}",
+        turn="{elder} asks {hero} how it would feel",
+        resolution="{hero} says sorry to {friend}",
+        moral=("words can hurt", "it is better to be kind than to be funny", "a kind word can make things right"),
+    )
+
+
+@plot("greedy")
+def greedy(cast: Cast) -> Plan:
+    cast.hero()
+    cast.thing("food", "snack")
+    cast.friend()
+    cast.kin("elder", "mom", "grandma")
+    return cast.plan(
+        """
+@open
+{hero} loved to eat. Most of all, {hero.he} loved {food.many}.
+{day}, {elder} brought home a big basket of {food.many}.
+elder>hero: These are for everyone. [Take only one|You may have two|Leave some for the others], {hero.call}.
+- But when nobody was looking, {hero} ate one. And then one more.
+- {hero} took one. It was so good that {hero.he} took another.
+{hero} ate and ate until the basket was [almost empty|empty].
+- Then {friend} came to the door.
+  friend>hero: [I smell something good|Hello! I am hungry]. May I have one too?
+  hero: There is nothing left.
+- {friend} asked for some too.
+  hero>friend/cross: [No, they are all mine|Go away]!
+
+Soon {hero.call}'s belly began to hurt.
+- Oh, how it hurt! {hero} could not [run|stand up|play].
+- It felt [as heavy as a stone|like a big drum].
+- It made funny noises, and {hero} had to lie down.
+hero/sad: [Ow, ow, ow|Oh, my belly]! I ate too [much|many]!
+{friend} [came back and heard it|heard this]. 
+- {friend} could have laughed, but {friend.he} [brought some warm tea|sat down with {hero.him} and told a story].
+- {friend} <bring> a warm blanket >> <stay> until it was better.
+hero>friend/sorry: You are so kind, and I gave you nothing. I am sorry.
+elder>hero/wise: [Your belly is telling you something|Too much of a good thing is not good].
+The next time there was something good to eat, {hero} gave the [first|biggest] piece to {friend.him}.
+?80 @moral hero
+""",
+        summary="{hero} eats all the {food.many}, gets a sore belly, and learns to share.",
+        wish="to eat all the {food.many}",
+        obstacle="{hero.his} belly hurts",
+        turn="{friend} is kind to {hero}",
+        resolution="{hero} learns to share",
+        moral=("too much is not good for you", "it is better to share than to be greedy", "greedy bellies hurt"),
+        ending="mixed",
+    )

@@ -1,0 +1,334 @@
+"""A trained model with its tokenizer: text in, text out."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, overload
+
+import torch
+from torch import Tensor
+
+from lilliput.errors import UserError
+from lilliput.files import read_json
+from lilliput.generate.engine import FinishReason, Generation, Request, batches_of
+from lilliput.generate.sampling import Sampling, fresh_seed
+from lilliput.generate.scoring import Target, log_probabilities
+from lilliput.generate.streaming import CompletionText
+from lilliput.machine.device import choose_device
+from lilliput.model.decoder import Decoder
+from lilliput.model.folder import load_model
+from lilliput.tokens.tokenizer import Tokenizer
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of `Sampling`, as keyword arguments."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    seed: int | None
+    max_tokens: int
+    stop: str | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote after a prompt."""
+
+    text: str
+    ids: tuple[int, ...]
+    """Every sampled token, with the end token or those of a stop string where one ended it."""
+    finish: FinishReason
+    """Why it ended: an end token, a stop string, `max_tokens` ("length"), or a full context."""
+
+
+class NextToken(NamedTuple):
+    """A candidate for the next token."""
+
+    text: str
+    """The token's text; bytes that are no whole character are shown as \\xNN."""
+    id: int
+    probability: float
+    log_probability: float
+
+
+class LanguageModel:
+    """A decoder and its tokenizer.
+
+    `beginning` holds the ids put before every prompt and document: the end-of-text token for our
+    models, whose documents begin with it. `end_tokens` end a text when sampled.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: Tokenizer,
+        folder: Path | None = None,
+        *,
+        beginning: Sequence[int] | None = None,
+        end_tokens: Sequence[int] | None = None,
+    ) -> None:
+        self.decoder, self.tokenizer, self.folder = decoder, tokenizer, folder
+        end_of_text = (tokenizer.end_of_text,)
+        self.beginning = end_of_text if beginning is None else tuple(beginning)
+        self.end_tokens = end_of_text if end_tokens is None else tuple(end_tokens)
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens the model can read, prompt and answer together."""
+        return self.decoder.config.context_length
+
+    def logits(self, ids: Tensor) -> Tensor:
+        """Logits, float32 [batch, time, vocabulary], for ids, int64 [batch, time]."""
+        with torch.no_grad():
+            return self.decoder(ids.to(self.decoder.head_weight.device))  # type: ignore[no-any-return]
+
+    def prompt_ids(self, prompt: str) -> tuple[int, ...]:
+        """The ids a prompt becomes: the beginning, then the text's."""
+        ids = (*self.beginning, *self.tokenizer.encode(prompt))
+        # A model without a beginning token still needs one token to start from.
+        return ids or (self.tokenizer.end_of_text,)
+
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        *,
+        n: int = 1,
+        stream: Literal[False] = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[str]: ...
+    @overload
+    def generate(
+        self,
+        prompt: list[str],
+        *,
+        n: int = 1,
+        stream: Literal[False] = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[list[str]]: ...
+    @overload
+    def generate(
+        self, prompt: str, *, stream: Literal[True], **sampling: Unpack[SamplingOptions]
+    ) -> Iterator[str]: ...
+
+    def generate(
+        self,
+        prompt: str | list[str],
+        *,
+        n: int = 1,
+        stream: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[str] | list[list[str]] | Iterator[str]:
+        """Continue a prompt, or each of a list of prompts, `n` times.
+
+        Returns the n continuations (without the prompt), or a list of such lists; with
+        `stream=True` (one prompt, n = 1) an iterator over pieces of text as they come. Keywords
+        are the fields of `Sampling`: temperature=0.8, top_k=0, top_p=1.0, min_p=0.0,
+        repetition_penalty=1.0, seed=None, max_tokens=200, stop=().
+
+        Sample i of a prompt depends on the prompt, the seed and i alone, not on the rest of the
+        batch. Raises UserError on a prompt that does not fit in the context with room for one
+        token, or a number that makes no sense.
+        """
+        settings = Sampling(**sampling)  # type: ignore[arg-type]
+        if stream:
+            if not isinstance(prompt, str) or n != 1:
+                raise UserError("stream=True writes one text: give one prompt and n=1")
+            return self.stream(self.prompt_ids(prompt), settings)
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        completions = self.complete([self.prompt_ids(one) for one in prompts], settings, n=n)
+        texts = [[completion.text for completion in of_prompt] for of_prompt in completions]
+        return texts[0] if isinstance(prompt, str) else texts
+
+    def complete(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, n: int = 1
+    ) -> list[list[Completion]]:
+        """Continue each prompt, given as ids, `n` times. Raises UserError as `generate` does."""
+        if n < 1:
+            raise UserError(f"n is {n}: it must be 1 or above")
+        requests: list[Request] = []
+        for prompt in prompts:
+            seed = fresh_seed() if sampling.seed is None else sampling.seed
+            requests += [Request(tuple(prompt), seed, sample) for sample in range(n)]
+        completions: dict[int, Completion] = {}
+        for batch in batches_of(self.decoder.config, requests, sampling.max_tokens):
+            written = self._write([requests[index] for index in batch], sampling)
+            completions.update(zip(batch, written, strict=True))
+        return [
+            [completions[index * n + sample] for sample in range(n)]
+            for index in range(len(prompts))
+        ]
+
+    def stream(
+        self, prompt: Sequence[int], sampling: Sampling, *, sample: int = 0
+    ) -> Generator[str, None, FinishReason]:
+        """Continue one prompt, given as ids, piece by piece; the generator returns why it ended.
+
+        The pieces are those of sample number `sample` of `complete`.
+        """
+        seed = fresh_seed() if sampling.seed is None else sampling.seed
+        return self._pieces(self._generation([Request(tuple(prompt), seed, sample)], sampling))
+
+    def _pieces(self, generation: Generation) -> Generator[str, None, FinishReason]:
+        text = CompletionText(generation.sampling.stop)
+        while generation.active:
+            for _, token in generation.step():
+                if piece := text.write(self._written_bytes(token)):
+                    yield piece
+                if text.stopped:
+                    generation.finish(0, "stop")
+        if piece := text.close():
+            yield piece
+        return generation.finished[0]
+
+    def _generation(self, requests: Sequence[Request], sampling: Sampling) -> Generation:
+        return Generation(
+            self.decoder,
+            requests,
+            sampling,
+            end_tokens=self.end_tokens,
+            vocabulary_size=self.tokenizer.vocabulary_size,
+        )
+
+    def _write(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        generation = self._generation(requests, sampling)
+        texts = [CompletionText(sampling.stop) for _ in requests]
+        pieces: list[list[str]] = [[] for _ in requests]
+        ids: list[list[int]] = [[] for _ in requests]
+        while generation.active:
+            for index, token in generation.step():
+                ids[index].append(token)
+                pieces[index].append(texts[index].write(self._written_bytes(token)))
+                if texts[index].stopped:
+                    generation.finish(index, "stop")
+        return [
+            Completion(
+                "".join(pieces[index]) + texts[index].close(),
+                tuple(ids[index]),
+                generation.finished[index],
+            )
+            for index in range(len(requests))
+        ]
+
+    def _written_bytes(self, token: int) -> bytes:
+        return b"" if token in self.end_tokens else self.tokenizer.bytes_of[token]
+
+    def score(self, prompt: str, completions: Sequence[str]) -> list[float]:
+        """Log-probability in nats of each completion after the prompt, summed over its tokens.
+
+        The tokens are those of prompt + completion encoded as one text; the completion's are all
+        after what that shares with the prompt encoded alone. A token that spans the boundary
+        therefore counts to the completion. What does not fit in the context is read in windows
+        that overlap by half.
+        """
+        targets = [self.completion_target(prompt, completion) for completion in completions]
+        return [float(scores.sum()) for scores in log_probabilities(self.decoder, targets)]
+
+    def log_probability(self, text: str) -> float:
+        """Log-probability in nats of a text as a document, of any length.
+
+        Every token of the text counts, the first given the beginning token; the end of the text
+        does not. Divide by -ln 2 and by the text's bytes for bits per byte.
+        """
+        return float(log_probabilities(self.decoder, [self.document_target(text)])[0].sum())
+
+    def token_scores(self, text: str, *, prompt: str = "") -> list[tuple[str, int, float]]:
+        """Text, id and log-probability in nats of each token of `text` after `prompt`."""
+        target = self.completion_target(prompt, text)
+        scores = log_probabilities(self.decoder, [target])[0].tolist()
+        ids = target.ids[target.first :]
+        return [
+            (self.token_text(token), token, score) for token, score in zip(ids, scores, strict=True)
+        ]
+
+    def document_target(self, text: str) -> Target:
+        """The question `how probable is this whole document?`, for `log_probabilities`."""
+        return self.target_of_ids(self.tokenizer.encode(text))
+
+    def target_of_ids(self, ids: Sequence[int]) -> Target:
+        """The same question for a document given as ids."""
+        before = self.beginning or (self.tokenizer.end_of_text,)
+        return Target((*before, *ids), len(before))
+
+    def completion_target(self, prompt: str, completion: str) -> Target:
+        """The question `how probable is this completion after this prompt?`: see `score`."""
+        before, both = self.document_target(prompt), self.document_target(prompt + completion)
+        first = before.first
+        while first < min(len(before.ids), len(both.ids)) and before.ids[first] == both.ids[first]:
+            first += 1
+        return Target(both.ids, first)
+
+    def next_tokens(self, prompt: str, top: int = 10) -> list[NextToken]:
+        """The `top` most probable next tokens after the prompt, most probable first."""
+        ids = self.prompt_ids(prompt)
+        if len(ids) > self.context_length:
+            raise UserError(
+                f"the prompt is {len(ids)} tokens long and the model's context holds "
+                f"{self.context_length}: shorten it"
+            )
+        with torch.inference_mode():
+            device = self.decoder.head_weight.device
+            hidden = self.decoder.hidden(torch.tensor([ids], device=device))
+            scores = self.decoder.logits_of(hidden[0, -1]).log_softmax(dim=-1)
+        best = scores[: self.tokenizer.vocabulary_size].topk(
+            min(top, self.tokenizer.vocabulary_size)
+        )
+        return [
+            NextToken(self.token_text(token), token, float(score.exp()), float(score))
+            for token, score in zip(best.indices.tolist(), best.values.double(), strict=True)
+        ]
+
+    def token_text(self, token: int) -> str:
+        """A token's text; special tokens by name, bytes that are no whole character as \\xNN."""
+        for name, special in self.tokenizer.special_tokens.items():
+            if special == token:
+                return name
+        return self.tokenizer.bytes_of[token].decode("utf-8", errors="backslashreplace")
+
+
+def load(path: Path | str, device: str | torch.device | None = None) -> LanguageModel:
+    """Load a model folder, or the `model` folder of a run, ready to write and score.
+
+    `device` is a torch device or its name; by default the best one there is.
+    Raises UserError if there is no model at `path`.
+    """
+    folder = model_folder(path)
+    where = choose_device(device) if isinstance(device, str) else device or choose_device()
+    decoder = load_model(folder, device=where)
+    tokenizer = Tokenizer.load(folder)
+    beginning, end_tokens = _conventions(folder)
+    return LanguageModel(decoder, tokenizer, folder, beginning=beginning, end_tokens=end_tokens)
+
+
+def model_folder(path: Path | str) -> Path:
+    """The model folder that `path` means: itself, or its `model` where it is a run's folder."""
+    path = Path(path)
+    for folder in (path, path / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    if not path.exists():
+        raise UserError(f"{path}: no such folder; give a model folder or a run's folder")
+    if not path.is_dir():
+        raise UserError(f"{path}: a file; give the model folder that holds config.json")
+    if (path / "checkpoints").is_dir():
+        raise UserError(
+            f"{path}: this run has no model yet; finish it with `lilliput resume {path}`"
+        )
+    raise UserError(f"{path}: not a model folder (it holds no config.json)")
+
+
+def _conventions(folder: Path) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """Beginning and end tokens as the folder's files state them; None where they do not."""
+    settings: dict[str, Any] = {}
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            settings.update(read_json(folder / name))
+    end = settings.get("eos_token_id")
+    end_tokens = (end,) if isinstance(end, int) else tuple(end) if end else None
+    if settings.get("add_bos_token") is False:
+        return (), end_tokens
+    start = settings.get("bos_token_id")
+    return (start,) if isinstance(start, int) else None, end_tokens

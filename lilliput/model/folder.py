@@ -1,0 +1,99 @@
+"""The model folder: a Hugging Face folder that transformers loads as it is."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lilliput.errors import UserError
+from lilliput.files import read_json, write_bytes, write_json, write_text
+from lilliput.model.config import ModelConfig
+from lilliput.model.decoder import Decoder
+from lilliput.model.exchange import (
+    check_exchangeable,
+    foreign_config,
+    from_foreign,
+    own_config,
+    to_foreign,
+)
+
+
+def save_model(
+    model: Decoder, folder: Path, *, end_of_text: int, padding: int, card: str = ""
+) -> None:
+    """Write `config.json`, `model.safetensors`, `generation_config.json`, `README.md`, in float32.
+
+    Each file is written atomically and the weights last but for the card, so that a folder with
+    weights is whole. The tokenizer's files are the tokens room's to add.
+    """
+    check_exchangeable(model.config)
+    config = foreign_config(model.config, end_of_text=end_of_text, padding=padding)
+    write_json(folder / "config.json", config)
+    generation = {"bos_token_id": end_of_text, "eos_token_id": end_of_text, "pad_token_id": padding}
+    write_json(folder / "generation_config.json", generation | {"do_sample": True})
+    weights = {name: tensor.detach().float().cpu() for name, tensor in model.state_dict().items()}
+    tensors = to_foreign(weights, model.config)
+    write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+    if card:
+        write_text(folder / "README.md", card)
+
+
+def load_model(
+    folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Decoder:
+    """Read a model folder, ours or any of a known family, into a Decoder in evaluation mode.
+
+    Raises UserError if the folder is not a model, its weights are only in pickle form (never
+    opened: unpickling runs code), or a tensor is missing or of another shape.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such model folder")
+    config = own_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    weights = from_foreign(_read_tensors(folder), config)
+    with torch.device("meta"):
+        model = Decoder(config)
+    _check_tensors(folder, config, weights, dict(model.state_dict()))
+    model.load_state_dict(
+        {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()},
+        assign=True,
+    )
+    return model.requires_grad_(False).eval()
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    else:
+        names = ["model.safetensors"]
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        path = folder / name
+        if not path.exists():
+            pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
+            reason = f" ({pickled[0]} is a pickle, which can run code)" if pickled else ""
+            raise UserError(f"{path}: no such file; weights are read from safetensors only{reason}")
+        try:
+            with safe_open(path, framework="pt") as handle:
+                tensors |= {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"{path}: not a whole safetensors file: {error}") from None
+    return tensors
+
+
+def _check_tensors(
+    folder: Path, config: ModelConfig, found: dict[str, Tensor], wanted: dict[str, Tensor]
+) -> None:
+    for name, tensor in wanted.items():
+        if name not in found:
+            raise UserError(
+                f"{folder}: the weights lack {name}, which family {config.family} needs"
+            )
+        if found[name].shape != tensor.shape:
+            raise UserError(
+                f"{folder}: {name} has shape {tuple(found[name].shape)} where config.json "
+                f"says {tuple(tensor.shape)}"
+            )

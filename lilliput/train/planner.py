@@ -1,0 +1,179 @@
+"""From a budget to a model: what the dial derives."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from lilliput.errors import UserError
+from lilliput.machine import best_precision, matmul_peak
+from lilliput.model import ModelConfig, shape_of_depth
+from lilliput.tokens import TokensManifest
+from lilliput.train.budget import Budget
+from lilliput.train.optimizers import OptimizerSettings
+from lilliput.train.recipe import Recipe
+
+_REFERENCE_WIDTH = 192
+_DEEPEST = 24
+_USUAL_SHARE_OF_PEAK = 0.45
+"""Of the measured matrix-product rate, for a whole training step: benchmarks/RESULTS.md."""
+
+TOKENS_PER_PARAMETER = 1.5
+"""Training tokens for each parameter when a budget chooses the depth (see `choose_depth`)."""
+
+_MOST_EPOCHS = 8.0
+"""Passes over the text after which a bigger model beats a longer run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved run: the complete recipe, the model, and what it is expected to do."""
+
+    recipe: Recipe
+    config: ModelConfig
+    budget: Budget
+    optimizer: OptimizerSettings
+    batch_tokens: int
+    micro_batch_tokens: int
+    precision: torch.dtype
+    peak_flops: float
+    expected_tokens: float
+    expected_seconds: float
+
+
+def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Plan:
+    """Fill in whatever the recipe leaves open, for this corpus and this machine.
+
+    Measures the machine's matrix-product rate (a fraction of a second). Raises UserError if the
+    recipe contradicts itself or the corpus.
+    """
+    budget = recipe.train.budget()
+    precision = _precision(recipe, device)
+    peak = matmul_peak(device, precision)
+    rate = peak * _USUAL_SHARE_OF_PEAK
+    config = _config(recipe, tokens, budget, rate)
+    flops = config.flops_per_token()
+    batch = _batch_tokens(recipe, config)
+    expected_tokens = {
+        "tokens": budget.amount,
+        "steps": budget.amount * batch,
+        "flops": budget.amount / flops,
+        "minutes": 60 * budget.amount * rate / flops,
+    }[budget.kind]
+    micro = _micro_batch_tokens(recipe, config, batch, device)
+    optimizer = recipe.optimizer or optimizer_for(config)
+    complete = replace(
+        recipe,
+        model=replace(
+            recipe.model,
+            depth=config.n_layers,
+            **{name: getattr(config, name) for name in _derived_fields(recipe)},
+        ),
+        data=replace(recipe.data, batch_tokens=batch, micro_batch_tokens=micro),
+        optimizer=optimizer,
+        train=replace(
+            recipe.train,
+            device=device.type,
+            precision="bfloat16" if precision == torch.bfloat16 else "float32",
+        ),
+    )
+    seconds = 60 * budget.amount if budget.by_the_clock else expected_tokens * flops / rate
+    return Plan(
+        complete,
+        config,
+        budget,
+        optimizer,
+        batch,
+        micro,
+        precision,
+        peak,
+        expected_tokens,
+        seconds,
+    )
+
+
+def optimizer_for(config: ModelConfig) -> OptimizerSettings:
+    """Learning rates for this width.
+
+    Muon's rate does not depend on width (its update has a fixed spectral norm); AdamW's falls with
+    the square root of it, as in nanochat.
+    """
+    return OptimizerSettings(learning_rate=6e-3 * math.sqrt(_REFERENCE_WIDTH / config.d_model))
+
+
+def choose_depth(
+    flops: float, *, vocabulary_size: int, family: str, context_length: int, unique_tokens: int
+) -> int:
+    """The depth whose model is best trained with `flops` of compute on this much text.
+
+    The deepest one that still sees TOKENS_PER_PARAMETER tokens a parameter, unless the text would
+    then be read more than 8 times over.
+    """
+    for depth in range(1, _DEEPEST + 1):
+        config = shape_of_depth(
+            depth, vocabulary_size=vocabulary_size, family=family, context_length=context_length
+        )
+        affordable = flops / config.flops_per_token()
+        if affordable < TOKENS_PER_PARAMETER * config.parameters:
+            return max(1, depth - 1)
+    return _DEEPEST
+
+
+def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float) -> ModelConfig:
+    overrides = recipe.model.overrides()
+    depth = recipe.model.depth or overrides.get("n_layers")
+    family, context = recipe.model.family, recipe.model.context_length
+    if depth is None:
+        if budget.kind in ("flops", "minutes"):
+            flops = budget.amount if budget.kind == "flops" else 60 * budget.amount * rate
+        else:
+            raise UserError(
+                f"a budget in {budget.kind} does not say how big the model should be: "
+                "add --model.depth N, or give the budget in minutes, dollars or FLOPs"
+            )
+        depth = choose_depth(
+            flops,
+            vocabulary_size=tokens.vocabulary_size,
+            family=family,
+            context_length=context,
+            unique_tokens=tokens.splits["train"].tokens,
+        )
+    return shape_of_depth(
+        depth, vocabulary_size=tokens.vocabulary_size, **{**overrides, "family": family}
+    )
+
+
+def _derived_fields(recipe: Recipe) -> list[str]:
+    return [name for name in vars(recipe.model) if name not in ("family", "depth")]
+
+
+def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:
+    if recipe.train.precision == "auto":
+        return best_precision(device)
+    return torch.bfloat16 if recipe.train.precision == "bfloat16" else torch.float32
+
+
+def _batch_tokens(recipe: Recipe, config: ModelConfig) -> int:
+    """Tokens a step: more for bigger models, as nanochat's and SmolLM's runs do."""
+    context = config.context_length
+    wanted = recipe.data.batch_tokens
+    if wanted is None:
+        wanted = 4096 * 2 ** max(0, round(math.log2(config.d_model / 192)))
+    if wanted < context and recipe.data.batch_tokens is not None:
+        raise UserError(
+            f"data.batch_tokens ({wanted}) is less than one window of "
+            f"model.context_length ({context})"
+        )
+    return max(1, wanted // context) * context
+
+
+def _micro_batch_tokens(
+    recipe: Recipe, config: ModelConfig, batch: int, device: torch.device
+) -> int:
+    """Tokens computed at once: on a CPU few, so that activations stay near its caches."""
+    context = config.context_length
+    wanted = recipe.data.micro_batch_tokens or (8192 if device.type == "cpu" else 65_536)
+    windows = max(1, min(wanted, batch) // context)
+    while (batch // context) % windows:
+        windows -= 1
+    return windows * context

@@ -1,0 +1,109 @@
+"""Training as plain functions."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lilliput.errors import UserError
+from lilliput.files import read_json
+from lilliput.generate.language_model import LanguageModel, load
+from lilliput.machine import choose_device
+from lilliput.tokens import open_tokens
+from lilliput.train import Plan, Recipe, RunResult, merge, plan_run, read_recipe, resume_run
+from lilliput.train import start_run as _start_run
+
+
+class Run:
+    """A finished or stopped run: `path`, `model`, `metrics`, and its facts in `result`."""
+
+    def __init__(self, result: RunResult) -> None:
+        self.result = result
+        self.path = result.path
+
+    @property
+    def model(self) -> LanguageModel:
+        """The trained model, loaded. Raises UserError if the run is not finished."""
+        return load(self.path)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every record of `metrics.jsonl`."""
+        import json
+
+        lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def recipe_of(source: Path | str, overrides: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    """A recipe from a recipe file or a tokens folder, with sections of overrides over it.
+
+    Raises UserError if `source` is neither.
+    """
+    source = Path(source)
+    if source.is_dir():
+        tables: dict[str, Any] = {"data": {"tokens": str(source)}}
+    elif source.suffix == ".toml" or source.is_file():
+        tables = read_recipe(source)
+    else:
+        raise UserError(f"{source}: no such recipe file or tokens folder")
+    return Recipe.from_dict(merge(tables, overrides), str(source))
+
+
+def train(
+    source: Path | str, *, name: str | None = None, started: float | None = None, **overrides: Any
+) -> Run:
+    """Train by a recipe file, or on a tokens folder, into `runs/NAME`.
+
+    Overrides name a field as the command line does, with a dot or, as keywords cannot hold one,
+    two underscores: `train(recipe, train__minutes=30, model__depth=4)`; sections given whole work
+    too: `train(recipe, model={"depth": 4})`. `name` may be a path.
+    """
+    started = time.perf_counter() if started is None else started
+    recipe = recipe_of(source, _sections(overrides))
+    folder = _run_folder(name, recipe)
+    return Run(_start_run(recipe, folder, started=started))
+
+
+def resume(run: Path | str) -> Run:
+    """Go on with a run that was stopped."""
+    return Run(resume_run(Path(run)))
+
+
+def plan(source: Path | str, **overrides: Any) -> Plan:
+    """What `train` would do with the same arguments, without doing it."""
+    recipe = recipe_of(source, _sections(overrides))
+    tokens = open_tokens(recipe.data.tokens)
+    return plan_run(recipe, tokens.manifest, choose_device(recipe.train.device))
+
+
+def _sections(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in overrides.items():
+        section, _, field = name.replace("__", ".").partition(".")
+        if field:
+            sections.setdefault(section, {})[field] = value
+        elif isinstance(value, Mapping):
+            sections.setdefault(section, {}).update(value)
+        else:
+            raise UserError(
+                f"{name}: write section__field=value, such as train__minutes=30 or model__depth=4"
+            )
+    return sections
+
+
+def _run_folder(name: str | None, recipe: Recipe) -> Path:
+    """`runs/NAME`; without a name, the first of tokens-1, tokens-2… that is free."""
+    if name is not None:
+        return Path(name) if Path(name).parent != Path() else Path("runs") / name
+    stem = Path(recipe.data.tokens).resolve().name
+    number = 1
+    while (Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return Path("runs") / f"{stem}-{number}"
+
+
+def run_facts(run: Path) -> dict[str, Any]:
+    """The facts of a run's report."""
+    facts: dict[str, Any] = read_json(run / "report.json")
+    return facts

@@ -1,0 +1,59 @@
+"""The hand-written gradients against PyTorch's own."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.model import causal_attention, linear_cross_entropy
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 300), st.integers(1, 9)
+)
+def test_attention_equals_scaled_dot_product_attention(
+    batch: int, kv_heads: int, groups: int, time: int, head_dim: int
+) -> None:
+    torch.manual_seed(time)
+    inputs = [
+        torch.randn(batch, time, heads, head_dim, dtype=torch.float64).transpose(1, 2)
+        for heads in (kv_heads * groups, kv_heads, kv_heads)
+    ]
+    ours = [tensor.clone().requires_grad_() for tensor in inputs]
+    theirs = [tensor.clone().requires_grad_() for tensor in inputs]
+    output = causal_attention(*ours)
+    expected = F.scaled_dot_product_attention(*theirs, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(output, expected)
+    direction = torch.randn_like(expected)
+    output.backward(direction)
+    expected.backward(direction)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, other.grad)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_loss_equals_cross_entropy(ignored: bool) -> None:
+    torch.manual_seed(0)
+    hidden = torch.randn(700, 24, requires_grad=True)
+    weight = torch.randn(3000, 24, requires_grad=True)
+    targets = torch.randint(0, 3000, (700,))
+    if ignored:
+        targets[::3] = -100
+    expected = F.cross_entropy(hidden @ weight.t(), targets, reduction="sum", ignore_index=-100)
+    wanted = torch.autograd.grad(expected * 0.25, (hidden, weight))
+    loss = linear_cross_entropy(hidden, weight, targets)
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-3)
+    for mine, other in zip(torch.autograd.grad(loss * 0.25, (hidden, weight)), wanted, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            linear_cross_entropy(hidden, weight, targets), expected, rtol=1e-5, atol=1e-3
+        )
+
+
+def test_loss_is_finite_for_an_impossible_target() -> None:
+    hidden = torch.tensor([[1000.0, -1000.0]], requires_grad=True)
+    loss = linear_cross_entropy(hidden, torch.eye(2), torch.tensor([1]))
+    assert loss.item() == pytest.approx(2000.0)
