@@ -44,9 +44,13 @@ CLI = (str(Path(sys.executable).with_name("lilliput")),)
 
 @dataclass
 class Outcome:
-    """What happened: seconds into each killed attempt, differences and failures in words."""
+    """What happened: seconds into each killed attempt, differences and failures in words.
+
+    `midway` counts the kills that left saved work to go on from: the others only repeat a start.
+    """
 
     kills: dict[str, list[float]] = field(default_factory=lambda: {"tokenize": [], "train": []})
+    midway: dict[str, int] = field(default_factory=lambda: {"tokenize": 0, "train": 0})
     faults: list[str] = field(default_factory=list)
     rounds: dict[str, int] = field(default_factory=lambda: {"tokenize": 0, "train": 0})
 
@@ -147,6 +151,12 @@ class Stage:
             return {"shards": shards_digest(self.output)}
         return {"weights": weights_digest(self.output), "metrics": metrics_digest(self.output)}
 
+    def is_midway(self) -> bool:
+        """Whether there is saved work: noted progress of `tokenize`, a checkpoint of `train`."""
+        if self.name == "tokenize":
+            return (self.output / "tokens.json").exists()
+        return any((self.output / "checkpoints").glob("step-*"))
+
     def command(self) -> tuple[str, ...]:
         """Before a run has its recipe there is nothing to resume: the first command again."""
         resumable = self.name == "tokenize" or (self.output / "recipe.toml").exists()
@@ -167,6 +177,7 @@ def torture(stage: Stage, kills: int, dice: random.Random, outcome: Outcome, log
             orphans += left
             if code is None and moment is not None:
                 moments.append(round(moment, 2))
+                outcome.midway[stage.name] += stage.is_midway()
                 say(f"{stage.name}: kill {len(moments)} of {kills} after {moment:.1f} s")
         if code:
             outcome.faults.append(f"{stage.name}: exit code {code} (see {log})")
@@ -177,6 +188,8 @@ def torture(stage: Stage, kills: int, dice: random.Random, outcome: Outcome, log
             if value != stage.reference[what]:
                 outcome.faults.append(f"{what} differ after {len(moments)} kills")
         say(f"{stage.name}: round {outcome.rounds[stage.name]} ended after {len(moments)} kills")
+    if not outcome.midway[stage.name] and not outcome.faults:
+        outcome.faults.append(f"{stage.name}: no kill fell midway, so nothing is shown: more work")
 
 
 def say(line: str) -> None:
@@ -187,11 +200,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=20, help="over both commands")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stories", type=int, default=20_000)
+    parser.add_argument("--megabytes", type=int, default=800, help="of text to tokenize")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument(
+        "--tokenize-flags",
+        default="--workers 2 --shard-tokens 10000000",
+        help="of `lilliput tokenize`: many shards, so that kills fall between and within them",
+    )
+    parser.add_argument(
         "--train-flags",
-        default="--model.depth 2 --train.checkpoint-every 10",
+        default="--depth 2 --train.checkpoint-steps 10",
         help="of `lilliput train`",
     )
     parser.add_argument("--work", type=Path, default=Path("/tmp/kill_test"))
@@ -201,19 +219,35 @@ def arguments() -> argparse.Namespace:
     return options
 
 
+def write_text(stories: Path, path: Path, megabytes: int) -> None:
+    """The stories again and again, each time numbered, since making as many takes long."""
+    from lilliput.corpus import open_corpus
+
+    texts = list(open_corpus(stories).texts())
+    written = number = 0
+    with path.open("w", encoding="utf-8") as lines:
+        while written < megabytes * 1_000_000:
+            text = f"{number}. {texts[number % len(texts)]}"
+            written += lines.write(json.dumps({"text": text}) + "\n")
+            number += 1
+
+
 def prepare(options: argparse.Namespace, work: Path, log: Path) -> tuple[Stage, Stage]:
     """The corpus, and both commands once without interruption."""
     corpus, tokenizer = str(work / "corpus"), str(work / "tok.json")
-    checked((*CLI, "corpus", "stories", "-n", str(options.stories), "-o", corpus), log)
+    checked((*CLI, "corpus", "stories", "-n", "3000", "-o", str(work / "stories")), log)
+    write_text(work / "stories", work / "text.jsonl", options.megabytes)
+    checked((*CLI, "corpus", "build", str(work / "text.jsonl"), "-o", corpus), log)
     checked((*CLI, "tokenizer", "train", corpus, "-o", tokenizer), log)
     calm_tokens, calm_run = work / "tokens-calm", work / "run-calm"
     train_flags = ("--train.steps", str(options.steps), *options.train_flags.split())
 
     def tokenize(folder: Path) -> tuple[str, ...]:
-        return (*CLI, "tokenize", corpus, tokenizer, "-o", str(folder))
+        flags = options.tokenize_flags.split()
+        return (*CLI, "tokenize", corpus, tokenizer, "-o", str(folder), *flags)
 
     def train(folder: Path) -> tuple[str, ...]:
-        return (*CLI, "train", str(calm_tokens), "--run.folder", str(folder), *train_flags)
+        return (*CLI, "train", str(calm_tokens), "--name", str(folder), *train_flags)
 
     tokenize_seconds = checked(tokenize(calm_tokens), log)
     say(f"tokenize, uninterrupted: {tokenize_seconds:.1f} s")
@@ -242,12 +276,13 @@ def prepare(options: argparse.Namespace, work: Path, log: Path) -> tuple[Stage, 
 
 def markdown(outcome: Outcome, reference: dict[str, str]) -> str:
     lines = [
-        "| command | kills | rounds | seconds into each attempt |",
-        "| --- | --: | --: | --- |",
+        "| command | kills | midway | rounds | seconds into each attempt |",
+        "| --- | --: | --: | --: | --- |",
     ]
     for name, moments in outcome.kills.items():
         listed = ", ".join(f"{moment:.1f}" for moment in moments)
-        lines.append(f"| {name} | {len(moments)} | {outcome.rounds[name]} | {listed} |")
+        counts = f"{len(moments)} | {outcome.midway[name]} | {outcome.rounds[name]}"
+        lines.append(f"| {name} | {counts} | {listed} |")
     lines += ["", "| compared | SHA-256 of the uninterrupted run |", "| --- | --- |"]
     lines += [f"| {what} | `{value}` |" for what, value in reference.items()]
     verdict = "; ".join(outcome.faults) or "all equal to the uninterrupted run"

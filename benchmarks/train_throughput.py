@@ -241,9 +241,13 @@ def measure_ours(
             "model.head-dim": shape.head_dimension,
             "model.d-ff": shape.feed_forward,
             "model.context-length": shape.context,
-            "train.batch-size": shape.batch,
+            "data.batch-tokens": shape.tokens,
+            "data.micro-batch-tokens": shape.tokens,
             "train.minutes": f"{seconds / 60:.4f}",
-            "run.folder": f"{run}/run",
+            "train.log-every": 2,
+            "train.validations": 1,
+            "train.samples": 1,
+            "name": f"{run}/run",
         }
         pairs = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
         command = [CLI, "train", str(tokens), *pairs, *flags]

@@ -49,7 +49,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'lilliput' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
-    # `import lilliput.train` (the room) would otherwise hide `lilliput.train` (the verb).
-    globals()[name] = value
-    return value
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)

@@ -7,7 +7,7 @@ import click
 from lilliput.cli.output import json_option, print_facts
 
 
-@click.command()
+@click.command("stories")
 @click.option("-n", "--count", type=int, default=100_000, show_default=True, help="How many.")
 @click.option(
     "-o",
@@ -20,7 +20,7 @@ from lilliput.cli.output import json_option, print_facts
 @click.option("--workers", type=int, help="Processes to use.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus made with other settings.")
 @json_option
-def stories(
+def command(
     count: int, output: Path, seed: int, workers: int | None, overwrite: bool, as_json: bool
 ) -> None:
     """Write children's stories, made by a generator, as a corpus.

@@ -44,7 +44,7 @@ def sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _fields() -> list[tuple[str, dataclasses.Field[Any]]]:
-    from lilliput.train.recipe import SECTIONS
+    from lilliput.training.recipe import SECTIONS
 
     return [
         (section, item) for section, kind in SECTIONS.items() for item in dataclasses.fields(kind)

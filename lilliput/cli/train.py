@@ -12,7 +12,7 @@ from lilliput.cli.recipe_options import RecipeCommand, sections
 @click.argument("source", metavar="RECIPE|TOKENS")
 @click.option("--name", help="Run folder: runs/NAME, or a path.")
 @json_option
-def command(source: str, name: str | None, as_json: bool, **overrides: Any) -> None:
+def command(source: str, name: str | None, as_json: bool, **fields: Any) -> None:
     """Train a model by a recipe file, or on a folder of token shards.
 
     Give a budget and the rest is computed; every field of the recipe can be overridden.
@@ -24,7 +24,8 @@ def command(source: str, name: str | None, as_json: bool, **overrides: Any) -> N
     """
     from lilliput.verbs.training import train
 
-    run = train(source, name=name, **sections(overrides))
+    overrides: dict[str, Any] = sections(fields)
+    run = train(source, name=name, **overrides)
     report_result(run, as_json)
 
 

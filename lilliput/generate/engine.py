@@ -17,6 +17,7 @@ from lilliput.model.decoder import Decoder
 
 MOST_ROWS = 256
 MOST_CACHE_BYTES = 1 << 30
+MOST_PROMPT_TOKENS = 1 << 15
 # A second CPU thread pays only where one operation lasts far longer than waking the thread, which
 # on a busy machine takes a scheduler quantum each time and makes small models 10 times slower.
 MULTIPLY_ADDS_WORTH_THREADS = 500_000_000
@@ -203,10 +204,13 @@ def batches_of(
     order = sorted(range(len(requests)), key=lambda index: (-len(requests[index].ids), index))
     batches: list[list[int]] = []
     while order:
-        tokens = min(config.context_length, len(requests[order[0]].ids) + max_tokens)
-        rows = max(1, min(MOST_ROWS, MOST_CACHE_BYTES // (tokens * bytes_per_token)))
-        batches.append(order[:rows])
-        order = order[rows:]
+        longest = len(requests[order[0]].ids)
+        cache_bytes = min(config.context_length, longest + max_tokens) * bytes_per_token
+        rows = min(
+            MOST_ROWS, MOST_CACHE_BYTES // cache_bytes, MOST_PROMPT_TOKENS // max(1, longest)
+        )
+        batches.append(order[: max(1, rows)])
+        order = order[max(1, rows) :]
     return batches
 
 
@@ -215,11 +219,8 @@ def decoding_threads(decoder: Decoder, rows: int) -> Iterator[None]:
     """Run a step of `rows` with one CPU thread where more would not pay, then as before."""
     threads = torch.get_num_threads()
     work = rows * decoder.config.parameters
-    if (
-        threads == 1
-        or decoder.head_weight.device.type != "cpu"
-        or work >= (MULTIPLY_ADDS_WORTH_THREADS)
-    ):
+    on_cpu = decoder.head_weight.device.type == "cpu"
+    if threads == 1 or not on_cpu or work >= MULTIPLY_ADDS_WORTH_THREADS:
         yield
         return
     torch.set_num_threads(1)

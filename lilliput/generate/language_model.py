@@ -299,6 +299,11 @@ def load(path: Path | str, device: str | torch.device | None = None) -> Language
     where = choose_device(device) if isinstance(device, str) else device or choose_device()
     decoder = load_model(folder, device=where)
     tokenizer = Tokenizer.load(folder)
+    if tokenizer.vocabulary_size > decoder.config.vocabulary_size:
+        raise UserError(
+            f"{folder}: its tokenizer.json has {tokenizer.vocabulary_size} tokens and its model "
+            f"only {decoder.config.vocabulary_size}: they do not belong together"
+        )
     beginning, end_tokens = _conventions(folder)
     return LanguageModel(decoder, tokenizer, folder, beginning=beginning, end_tokens=end_tokens)
 

@@ -96,7 +96,9 @@ def key_values(pairs: Mapping[str, object], *, caption: str = "") -> Html:
         for name, value in pairs.items()
     ]
     inner = [element("caption", caption)] if caption else []
-    return element("div", element("table", *inner, element("tbody", *rows)), class_="scroll")
+    return element(
+        "div", element("table", *inner, element("tbody", *rows), class_="pairs"), class_="scroll"
+    )
 
 
 def series_table(series: Sequence[Series], x_label: str, *, rows: int = 12) -> Html:

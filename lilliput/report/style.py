@@ -87,7 +87,7 @@ vertical-align:top;overflow-wrap:anywhere}}
 th{{color:var(--soft);font-weight:550}}
 tr:last-child>*{{border-bottom:0}}
 .number{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
-th[scope=row]{{width:11rem;font-weight:450}}
+.pairs{{width:100%}}th[scope=row]{{width:11rem;font-weight:450}}
 details{{margin-top:6px;font-size:.875rem}}
 summary{{cursor:pointer;color:var(--soft);width:max-content;max-width:100%}}
 summary:hover{{color:var(--ink)}}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-import regex  # type: ignore[import-untyped]
+import regex
 import rustbpe
 
 from lilliput.errors import UserError
@@ -43,7 +43,8 @@ def train_tokenizer(
     `kind` is "bpe", "byte" (no learning), "character" or "word" (a piece of the split pattern);
     `pattern` is "qwen2", "gpt4" or "gpt2". The same texts give the same tokenizer.
 
-    If the texts do not yield as many tokens as asked, the vocabulary is smaller, with a warning.
+    If the texts do not yield as many tokens as asked, the vocabulary is smaller and a UserWarning
+    says so.
     Raises UserError if the size cannot hold the tokens every vocabulary has, or no text is given.
     """
     expression = split_pattern(pattern)
@@ -61,16 +62,16 @@ def train_tokenizer(
         return _tokenizer(byte_pair_definition([], expression))
     sample = _Sample(texts, sample_bytes)
     if kind == "bpe":
-        tokenizer, asked = _train_byte_pairs(sample, vocabulary_size, expression)
+        tokenizer = _train_byte_pairs(sample, vocabulary_size, expression)
     else:
         cut = expression if kind == "word" else _ANY_CHARACTER
-        tokenizer, asked = _count_pieces(sample, vocabulary_size, cut)
+        tokenizer = _count_pieces(sample, vocabulary_size, cut)
     if sample.read == 0:
         raise UserError("there is no text to train a tokenizer on")
-    if tokenizer.vocabulary_size < asked:
+    if vocabulary_size is not None and tokenizer.vocabulary_size < vocabulary_size:
         warnings.warn(
             f"the text ({sample.read:,} bytes) yields only {tokenizer.vocabulary_size:,} of "
-            f"{asked:,} tokens; the vocabulary is that much smaller",
+            f"{vocabulary_size:,} tokens; the vocabulary is that much smaller",
             stacklevel=2,
         )
     return tokenizer
@@ -120,9 +121,7 @@ class _Sample:
             yield piece
 
 
-def _train_byte_pairs(
-    sample: _Sample, vocabulary_size: int | None, expression: str
-) -> tuple[Tokenizer, int]:
+def _train_byte_pairs(sample: _Sample, vocabulary_size: int | None, expression: str) -> Tokenizer:
     texts: Iterable[str] = sample
     if vocabulary_size is None:
         texts = list(sample)
@@ -132,12 +131,10 @@ def _train_byte_pairs(
         iter(texts), vocabulary_size - FIRST_ORDINARY_ID, pattern=expression
     )
     merges = merges_of_ranks(trained.get_mergeable_ranks())
-    return _tokenizer(byte_pair_definition(merges, expression)), vocabulary_size
+    return _tokenizer(byte_pair_definition(merges, expression))
 
 
-def _count_pieces(
-    sample: _Sample, vocabulary_size: int | None, expression: str
-) -> tuple[Tokenizer, int]:
+def _count_pieces(sample: _Sample, vocabulary_size: int | None, expression: str) -> Tokenizer:
     counts: Counter[str] = Counter()
     cut = regex.compile(expression)
     for text in sample:
@@ -148,7 +145,7 @@ def _count_pieces(
     if vocabulary_size is None:
         vocabulary_size = min(everything, max(suggested_vocabulary_size(sample.read), 8192))
     pieces = most_frequent[: vocabulary_size - FIRST_ORDINARY_ID - 1]
-    return _tokenizer(whole_piece_definition(pieces, expression)), vocabulary_size
+    return _tokenizer(whole_piece_definition(pieces, expression))
 
 
 def _tokenizer(definition: dict[str, object]) -> Tokenizer:

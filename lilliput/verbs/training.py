@@ -1,17 +1,17 @@
 """Training as plain functions."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lilliput.errors import UserError
-from lilliput.files import read_json
 from lilliput.generate.language_model import LanguageModel, load
 from lilliput.machine import choose_device
 from lilliput.tokens import open_tokens
-from lilliput.train import Plan, Recipe, RunResult, merge, plan_run, read_recipe, resume_run
-from lilliput.train import start_run as _start_run
+from lilliput.training import Plan, Recipe, RunResult, merge, plan_run, read_recipe, resume_run
+from lilliput.training import start_run as _start_run
 
 
 class Run:
@@ -29,8 +29,6 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Every record of `metrics.jsonl`."""
-        import json
-
         lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
@@ -101,9 +99,3 @@ def _run_folder(name: str | None, recipe: Recipe) -> Path:
     while (Path("runs") / f"{stem}-{number}").exists():
         number += 1
     return Path("runs") / f"{stem}-{number}"
-
-
-def run_facts(run: Path) -> dict[str, Any]:
-    """The facts of a run's report."""
-    facts: dict[str, Any] = read_json(run / "report.json")
-    return facts

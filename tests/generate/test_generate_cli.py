@@ -2,11 +2,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from lilliput.cli import main
+from lilliput.cli import chat, main
 from lilliput.generate import LanguageModel
 
 
@@ -121,3 +123,16 @@ def test_mistakes_end_with_a_message_and_exit_2(
         main([str(folder) if one == "MODEL" else one for one in arguments])
     assert end.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_an_interrupt_stops_the_reply_and_not_the_chat(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> Iterator[str]:
+        yield " sat"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LanguageModel, "stream", interrupted)
+    result = CliRunner().invoke(chat.command, [str(folder)], input="The cat\n/text\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [" sat (stopped)", "The cat sat"]

@@ -10,6 +10,7 @@ from tiny_models import CONTEXT_LENGTH
 import lilliput.generate
 from lilliput.errors import UserError
 from lilliput.generate import LanguageModel, load
+from lilliput.tokens import train_tokenizer
 
 
 def test_pieces_of_the_stream_make_the_text(endless: LanguageModel) -> None:
@@ -113,3 +114,12 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=reason):
             lilliput.generate.load(tmp_path / name)
+
+
+def test_a_tokenizer_of_another_model_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(folders["lilliput"], folder)
+    words = [f"{letter}ow {letter}ing {letter}ast {letter}est" for letter in "bcdfghlmnprst"]
+    train_tokenizer([" ".join(words)] * 9, vocabulary_size=310).save(folder)
+    with pytest.raises(UserError, match="do not belong together"):
+        load(folder)

@@ -137,9 +137,11 @@ def compile_line(text: str) -> Node:
             start = found.end()
     nodes: list[Node] = []
     for sentence in [*sentences, text[start:]]:
-        nodes += [" ", _next_sentence, _compile_sentence(sentence)] if nodes else [
-            _compile_sentence(sentence)
-        ]
+        nodes += (
+            [" ", _next_sentence, _compile_sentence(sentence)]
+            if nodes
+            else [_compile_sentence(sentence)]
+        )
     return _join(nodes)
 
 
@@ -153,10 +155,13 @@ def _compile_sentence(text: str) -> Node:
     if stop not in ".!?":
         raise ValueError(f"a sentence must end in . ! or ?: {text}")
     if operator in {">>", "//"}:
-        subject, verb, rest = clauses[0].partition("<")
+        before, verb, rest = clauses[0].partition("<")
+        setting, brace, subject = before.rstrip().rpartition("{")
         predicates = [compile_inline(clause) for clause in (verb + rest, *clauses[1:])]
         build = _in_order if operator == ">>" else _at_once
-        return build(compile_inline(subject.rstrip()), predicates, stop)
+        return _join(
+            [compile_inline(setting), build(compile_inline(brace + subject), predicates, stop)]
+        )
     first, second = (compile_inline(clause) for clause in clauses)
     return {"=>": _cause, "->": _when, "><": _contrast}[operator](first, second, stop)
 
@@ -236,7 +241,7 @@ def _in_order(subject: Node, predicates: list[Node], stop: str) -> Teller:
             telling.participles = True
             before = run(predicates[0], telling)
             telling.participles = False
-            return f"After {before}, {who} {run(predicates[1], telling)}{stop}"
+            return f"after {before}, {who} {run(predicates[1], telling)}{stop}"
         told = [run(predicates[0], telling)]
         if form < 0.4:
             told += [run(predicate, telling) for predicate in predicates[1:-1]]

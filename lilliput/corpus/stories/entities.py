@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lilliput.corpus.stories.discourse import Entity, Telling
-from lilliput.corpus.stories.grammar import join, participle, past, plural, possessive
+from lilliput.corpus.stories.grammar import join, participle, past, plural, possessive, superlative
 
 _OBJECT = {"he": "him", "she": "her", "it": "it", "they": "them"}
 _POSSESSIVE = {"he": "his", "she": "her", "it": "its", "they": "their"}
@@ -62,6 +62,11 @@ class Character(Entity):
             return self.name
         return self.relation.capitalize() if self.relation else "the " + self.kind.noun
 
+    @property
+    def label(self) -> str:
+        """What metadata calls it: `Lily`, `Mom`, `owl`."""
+        return self.called.removeprefix("the ")
+
     def _introduce(self, telling: Telling) -> str:
         """The first mention, telling the relation or the kind."""
         if self.relation:
@@ -69,9 +74,12 @@ class Character(Entity):
             if self.of:
                 self.told["relation"] = self.relation
             telling.mention(self)
-            return (
-                f"{owner} {self.relation} {self.name}" if self.name else f"{owner} {self.relation}"
-            )
+            named_by_relation = self.name.lower().startswith(self.relation)  # Aunt May
+            words = [owner, "" if named_by_relation else self.relation, self.name]
+            if self.name and "hero" in self.kind.tags and self.relation != self.kind.noun:
+                self.told["kind"] = self.kind.noun
+                words += ["the", self.kind.noun]
+            return " ".join(filter(None, words))
         telling.mention(self)
         if self.name and self.kind.noun in {"girl", "boy"}:
             return self.name
@@ -123,7 +131,7 @@ class Character(Entity):
         return self.say_name(telling)
 
     def _by_pronoun(self, telling: Telling) -> str:
-        self.told["pronoun"] = self.pronoun
+        self.told["gender"] = self.pronoun
         telling.mention(self)
         return self.pronoun
 
@@ -188,6 +196,10 @@ class Character(Entity):
     def say_trait(self, telling: Telling) -> str:
         self.told["trait"] = self.trait
         return self.trait
+
+    def say_most(self, telling: Telling) -> str:
+        self.told["trait"] = self.trait
+        return superlative(self.trait)
 
     def say_age(self, telling: Telling) -> str:
         self.told["age"] = self.age
@@ -310,7 +322,7 @@ class Thing(Entity):
         """The owner's: `his red ball`, `Tom's ball`."""
         assert self.owner is not None
         owner = self.owner.say_his(telling)
-        self.told["owner"] = self.owner.called
+        self.told["owner"] = self.owner.label
         noun = self._described(telling, 0.15 if self.seen else 0.6)
         telling.mention(self)
         return f"{owner} {noun}"

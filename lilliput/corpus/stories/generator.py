@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from lilliput.corpus.stories.script import phrase, tell
 _ = (beats, plots)  # importing them registers every beat and plot
 _PLOTS = tuple(BOOK.plots[name] for name in sorted(BOOK.plots))
 _PLOT_NAMES = tuple(sorted(BOOK.plots))
-_WORD = re.compile(r"[a-z]+(?:-[a-z]+)?")
+_LETTERS = str.maketrans(dict.fromkeys('.,!?:;"', " "))
 SHORTEST, LONGEST = 80, 300  # words in a story
 
 
@@ -63,7 +62,7 @@ def _attempt(seed: int, index: int, attempt: int) -> Story:
     plan = _PLOTS[number](cast)
     telling = Telling(dice, plan.roles)
     text = tell(plan.script, telling)
-    told = [entity for entity in telling.entities]
+    told = telling.entities
     people = [entity for entity in told if isinstance(entity, Character)]
     things = [entity for entity in told if isinstance(entity, Thing)]
     places = [entity for entity in told if isinstance(entity, Place)]
@@ -75,7 +74,7 @@ def _attempt(seed: int, index: int, attempt: int) -> Story:
         index=index,
         text=text,
         plot=_PLOT_NAMES[number],
-        characters=tuple(person.called for person in people),
+        characters=tuple(person.label for person in people),
         place=place,
         objects=tuple(thing.noun for thing in things),
         features=tuple(sorted(features)),
@@ -86,16 +85,20 @@ def _attempt(seed: int, index: int, attempt: int) -> Story:
 
 
 def _words(text: str, dice: Dice) -> tuple[str, str, str]:
-    present = sorted(set(_WORD.findall(text.lower())))
+    present = set(text.lower().translate(_LETTERS).split())
     noun, verb, adjective = (
-        dice.pick([word for word in present if word in kind] or [""])
-        for kind in (NOUNS, VERBS, ADJECTIVES)
+        dice.pick(sorted(present & kind) or ("",)) for kind in (NOUNS, VERBS, ADJECTIVES)
     )
     return noun, verb, adjective
 
 
 def _facts(
-    name: str, plan: Plan, telling: Telling, people: list[Character], things: list[Thing], place: str
+    name: str,
+    plan: Plan,
+    telling: Telling,
+    people: list[Character],
+    things: list[Thing],
+    place: str,
 ) -> str:
     facts: dict[str, Any] = {
         "plot": name,
@@ -115,7 +118,7 @@ def _facts(
 
 
 def _character_facts(person: Character) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": person.called, **person.told}
+    facts: dict[str, Any] = {"name": person.label, **person.told}
     if "relation" in person.told and person.of:
-        facts["relation"] = {"is": person.relation, "of": person.of.called}
+        facts["relation"] = {"is": person.relation, "of": person.of.label}
     return facts

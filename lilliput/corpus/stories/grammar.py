@@ -3,31 +3,37 @@
 import re
 from functools import cache
 
-# base: (past, present participle) where the rules below do not give them.
-_IRREGULAR = {
-    line.split()[0]: line.split()[1]
-    for line in """
-be was|become became|begin began|bend bent|bite bit|blow blew|break broke|bring brought
-build built|buy bought|catch caught|choose chose|come came|creep crept|cut cut|dig dug|do did
-draw drew|dream dreamed|drink drank|drive drove|eat ate|fall fell|feed fed|feel felt|fight fought
-find found|fly flew|forget forgot|forgive forgave|freeze froze|get got|give gave|go went|grow grew
-hang hung|have had|hear heard|hide hid|hit hit|hold held|hurt hurt|keep kept|kneel knelt|know knew
-lead led|leave left|let let|lie lay|light lit|lose lost|make made|mean meant|meet met|pay paid
-put put|read read|ride rode|ring rang|rise rose|run ran|say said|see saw|sell sold|send sent
-set set|shake shook|shine shone|show showed|shut shut|sing sang|sink sank|sit sat|sleep slept
-slide slid|speak spoke|spend spent|spin spun|stand stood|steal stole|stick stuck|sweep swept
-swim swam|swing swung|take took|teach taught|tear tore|tell told|think thought|throw threw
-understand understood|wake woke|wear wore|weave wove|win won|wind wound|write wrote|spread spread
-sting stung|overhear overheard|shrink shrank
-""".strip()
-    .replace("\n", "|")
-    .split("|")
-}
+from lilliput.corpus.stories.lexicon import phrases, words
+
+# base past, where the rules below do not give it.
+_IRREGULAR = dict(
+    row.split()
+    for row in phrases(
+        """
+be was|become became|begin began|bend bent|bite bit|blow blew|break broke|bring brought|
+build built|buy bought|catch caught|choose chose|come came|creep crept|cut cut|dig dug|do did|
+draw drew|dream dreamed|drink drank|drive drove|eat ate|fall fell|feed fed|feel felt|fight fought|
+find found|fly flew|forget forgot|forgive forgave|freeze froze|get got|give gave|go went|grow grew|
+hang hung|have had|hear heard|hide hid|hit hit|hold held|hurt hurt|keep kept|kneel knelt|know knew|
+lead led|leave left|let let|lie lay|light lit|lose lost|make made|mean meant|meet met|pay paid|
+put put|read read|ride rode|ring rang|rise rose|run ran|say said|see saw|sell sold|send sent|
+set set|shake shook|shine shone|show showed|shut shut|sing sang|sink sank|sit sat|sleep slept|
+slide slid|speak spoke|spend spent|spin spun|stand stood|steal stole|stick stuck|sweep swept|
+swim swam|swing swung|take took|teach taught|tear tore|tell told|think thought|throw threw|
+understand understood|wake woke|wear wore|weave wove|win won|wind wound|write wrote|spread spread|
+sting stung|overhear overheard|shrink shrank"""
+    )
+)
 # Short verbs that double their last letter.
 _DOUBLING = frozenset(
-    "stop hop clap hug pat tap skip slip trip drop grab nod rub plan wag zip flap dip sip mop wrap "
-    "chat beg jog rip tug hum pop pet plop run sit get put cut swim win dig hit let set shut spin "
-    "begin forget snap step chop scrub drip bat tiptap pin stir grin drag trap".split()
+    words(
+        """stop hop clap hug pat tap skip slip trip drop grab nod rub plan wag zip flap dip sip mop
+wrap chat beg jog rip tug hum pop pet plop run sit get put cut swim win dig hit let set shut spin
+begin forget snap step chop scrub drip bat tiptap pin stir grin drag trap"""
+    )
+)
+_SHORT_ADJECTIVES = frozenset(
+    words("kind brave shy clever gentle friendly quiet funny busy proud silly polite")
 )
 _PLURALS = {
     "child": "children",
@@ -73,6 +79,16 @@ def plural(noun: str) -> str:
 
 
 @cache
+def superlative(adjective: str) -> str:
+    """kind → kindest, funny → funniest, curious → most curious."""
+    if adjective not in _SHORT_ADJECTIVES:
+        return "most " + adjective
+    if adjective.endswith("y") and adjective != "shy":
+        return adjective[:-1] + "iest"
+    return adjective + ("st" if adjective.endswith("e") else "est")
+
+
+@cache
 def possessive(name: str) -> str:
     """The possessive of a singular noun phrase: Tom → Tom's."""
     return name + "'s"
@@ -86,16 +102,19 @@ def join(names: list[str]) -> str:
 # Marks the place where a sentence or a quotation starts, until `finish` puts the capital there.
 START = "\x01"
 
-_SPACES = re.compile(r" {2,}| (?=[,.!?])|(?<=\n) | (?=\n)")
 # "a" before a vowel sound: a written vowel, except where it sounds like "you" or "won"; silent h.
-_BEFORE_VOWEL = re.compile(
-    r"\b([Aa]) (?=(?!(?:one|once|uni[^nm]|use|usu|eu))[aeiou]|(?:hour|honest))"
-)
+# Two patterns with a fixed beginning are much faster to search for than one with \b.
+_VOWEL = r"(?=(?!one\b|once\b|uni[^nm]|use|usu|eu)[aeiou]|hour|honest)"
+_A_INSIDE = re.compile(" a " + _VOWEL)
+_A_FIRST = re.compile(START + "a " + _VOWEL)
 _STARTS = re.compile(START + r"([^\w\x01]*)(\w?)")
 
 
 def finish(text: str) -> str:
     """Put spaces, articles (a/an) and capitals right; the text then holds no marks."""
-    text = _SPACES.sub(lambda found: " " if len(found[0]) > 1 else "", text)
-    text = _BEFORE_VOWEL.sub(r"\1n ", text)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    for stop in ",.!?":
+        text = text.replace(" " + stop, stop)
+    text = _A_FIRST.sub(START + "an ", _A_INSIDE.sub(" an ", text))
     return _STARTS.sub(lambda found: found[1] + found[2].upper(), text)

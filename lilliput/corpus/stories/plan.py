@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lilliput.corpus.stories.dice import Dice
 from lilliput.corpus.stories.entities import Character, Group, Kind, Phrase, Place, Thing
@@ -13,6 +13,8 @@ from lilliput.corpus.stories.lexicon.activities import ANIMAL_HOBBIES, CHILD_HOB
 from lilliput.corpus.stories.lexicon.animals import HEROES, KINDS, WISE
 from lilliput.corpus.stories.lexicon.places import PLACES, PlaceKind
 from lilliput.corpus.stories.lexicon.things import COLOURS, THINGS, ThingKind
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Cast:
         self._used: set[str] = set()  # names and kinds already taken
         self._characters: list[Character] = []
 
-    def bind(self, role: str, value: Any) -> Any:
+    def bind(self, role: str, value: Value) -> Value:
         """Give a role a value: an entity, or a text told as it stands."""
         self.roles[role] = value
         if isinstance(value, Character):
@@ -55,8 +57,7 @@ class Cast:
 
     def choose(self, role: str, *values: str) -> str:
         """Give a role one of some texts."""
-        chosen: str = self.bind(role, self.dice.pick(values))
-        return chosen
+        return self.bind(role, self.dice.pick(values))
 
     def do(self, role: str, *phrases: str) -> None:
         """Give a role one of some verb phrases in the base form."""
@@ -102,9 +103,16 @@ class Cast:
             relation = self.dice.pick(people.MOTHERS)
         elif relation == "dad":
             relation = self.dice.pick(people.FATHERS)
+        name = ""
+        if relation in {"aunt", "uncle"}:
+            name = (
+                f"{relation.capitalize()} {self.dice.pick(people.GIRLS if female else people.BOYS)}"
+            )
         kind = Kind("woman" if female else "man")
-        character = Character(kind, "she" if female else "he", relation=relation, of=owner)
-        return self.bind(role, character)  # type: ignore[no-any-return]
+        character = Character(
+            kind, "she" if female else "he", name=name, relation=relation, of=owner
+        )
+        return self.bind(role, character)
 
     def sibling(self, role: str = "sibling", age: str = "little") -> Character:
         """A named brother or sister of the hero."""
@@ -119,17 +127,30 @@ class Cast:
         character.relation, character.of = character.kind.noun, self.roles["hero"]
         return character
 
-    def grown_up(self, role: str, *nouns: str, definite: bool = False) -> Character:
+    def grown_up(
+        self, role: str, *nouns: str, looks: str = "", definite: bool = False
+    ) -> Character:
         """Somebody known only by what they are: a baker, an old woman."""
         noun = self.dice.pick(nouns)
-        kind, looks = people.GROWN_UPS[noun]
+        kind, usual_looks = people.GROWN_UPS[noun]
+        looks = looks or usual_looks
         pronoun = "she" if noun in people.ALWAYS_SHE else "he"
         if noun not in people.ALWAYS_SHE | people.ALWAYS_HE:
             pronoun = self._other_pronoun()
         character = Character(
             kind, pronoun, looks=self.dice.pick(looks.split(",")), definite=definite
         )
-        return self.bind(role, character)  # type: ignore[no-any-return]
+        return self.bind(role, character)
+
+    def being(self, role: str, noun: str, looks: str, *names: str) -> Character:
+        """A named being that is neither he nor she: a cloud, a dragon."""
+        character = Character(
+            Kind(noun, move="fly"),
+            "it",
+            name=self.dice.pick(names),
+            looks=self.dice.pick(looks.split(",")),
+        )
+        return self.bind(role, character)
 
     def creature(self, role: str, *kinds: str, looks: str = "") -> Character:
         """An animal without a name: of the kinds given, or any that is wise."""
@@ -139,11 +160,11 @@ class Cast:
         self._used.add(kind.noun)
         looks = looks or kind.young
         character = Character(kind, self._other_pronoun(), looks=self.dice.pick(looks.split(",")))
-        return self.bind(role, character)  # type: ignore[no-any-return]
+        return self.bind(role, character)
 
     def group(self, role: str, *members: str, noun: str = "") -> Group:
         """Several roles together, so that a script can say `they`."""
-        return self.bind(role, Group(tuple(self.roles[m] for m in members), noun))  # type: ignore[no-any-return]
+        return self.bind(role, Group(tuple(self.roles[m] for m in members), noun))
 
     def _other_pronoun(self) -> str:
         """Mostly not the pronoun of those already cast, so that both can be used."""
@@ -199,16 +220,20 @@ class Cast:
         if kind.adjectives and (not colour or self.dice.chance(0.4)):
             adjective = self.dice.pick(kind.adjectives)
         thing = Thing(
-            kind.noun, adjective=adjective, colour=colour, number=kind.number,
-            use=self.dice.pick(kind.use), material=kind.material, owner=self.roles[owner] if owner else None,
-        )  # fmt: skip
-        return self.bind(role, thing)  # type: ignore[no-any-return]
+            kind.noun,
+            adjective=adjective,
+            colour=colour,
+            number=kind.number,
+            use=self.dice.pick(kind.use),
+            material=kind.material,
+            owner=self.roles[owner] if owner else None,
+        )
+        return self.bind(role, thing)
 
-    def object(self, role: str, noun: str, adjectives: str = "", number: str = "one", owner: str = "") -> Thing:  # fmt: skip
-        """An object made for this plot only."""
-        adjective = self.dice.pick(adjectives.split(",")) if adjectives else ""
-        owned = self.roles[owner] if owner else None
-        return self.bind(role, Thing(noun, adjective=adjective, number=number, owner=owned))  # type: ignore[no-any-return]
+    def prop(self, role: str, noun: str, adjectives: str, number: str = "one") -> Thing:
+        """An object made for this plot only, with one of the adjectives."""
+        adjective = self.dice.pick(adjectives.split(","))
+        return self.bind(role, Thing(noun, adjective=adjective, number=number))
 
     def place(self, *tags: str, role: str = "place", noun: str = "") -> Place:
         """A place that has all the tags (or one of the nouns, separated by commas)."""
@@ -221,7 +246,7 @@ class Cast:
                 _PLACES_BY_TAG[wanted] = tuple(kind for kind in PLACES if wanted <= kind.tags)
             kinds = _PLACES_BY_TAG[wanted]
         kind = self.dice.pick(kinds)
-        return self.bind(role, Place(kind.noun, kind.preposition, kind.spots))  # type: ignore[no-any-return]
+        return self.bind(role, Place(kind.noun, kind.preposition, kind.spots))
 
     def spot(self, role: str, place: Place) -> str:
         """A spot in the place, the same whenever the story speaks of it."""

@@ -22,7 +22,7 @@ from lilliput.corpus.stories.speech import compile_speech
 
 Step = Callable[[Telling, list[str]], None]
 
-_SPEECH = re.compile(r"(\w+)(?:>(\w+))?(?:/(\w+))?: (.+)")
+_SPEECH = re.compile(r"((?:\{#\w+\})*)(\w+)(?:>(\w+))?(?:/(\w+))?: (.+)")
 _BEATS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 _COMPILED: dict[str, Step] = {}
 PARAGRAPH = "\n\n"
@@ -57,7 +57,9 @@ _PHRASES: dict[str, Node] = {}
 def _compiled(script: str) -> Step:
     step = _COMPILED.get(script)
     if step is None:
-        step = _COMPILED[script] = _compile([line.rstrip() for line in script.strip("\n").split("\n")])
+        step = _COMPILED[script] = _compile(
+            [line.rstrip() for line in script.strip("\n").split("\n")]
+        )
     return step
 
 
@@ -106,8 +108,9 @@ def _line(line: str) -> Step:
         name, *roles = line[1:].split()
         return _beat(name, roles)
     if speech := _SPEECH.fullmatch(line):
-        speaker, listener, tone, text = speech.groups()
-        return _sentence(compile_speech(speaker, listener or "", tone or "", text), speech=True)
+        notes, speaker, listener, tone, text = speech.groups()
+        said = compile_speech(speaker, listener or "", tone or "", notes + text)
+        return _sentence(said, speech=True)
     return _sentence(compile_line(line), speech=False)
 
 

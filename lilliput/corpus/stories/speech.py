@@ -18,7 +18,7 @@ _TONES: dict[str, _Tone] = {
     "sad": (
         ("said", "said", "whispered", "cried"),
         ("", "sadly", "in a small voice", "with tears falling down"),
-        ("looked down", "began to cry", "let out a sigh", "shook all over"),
+        ("looked down", "wiped away a tear", "let out a sigh", "sat down"),
     ),
     "cross": (
         ("said", "shouted", "cried"),

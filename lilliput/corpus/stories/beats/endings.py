@@ -1,5 +1,7 @@
 """Endings: the moral, and the last lines."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.script import beat
 
 beat(

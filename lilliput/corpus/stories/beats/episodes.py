@@ -1,5 +1,7 @@
 """Small episodes: thinking, searching, helping, thanking, saying sorry, eating together."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.script import beat
 
 beat(

@@ -1,5 +1,7 @@
 """Openings: `@open_child hero`, `@open_animal hero` introduce the hero; `@open` fits either."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.script import beat
 
 beat("open", "", "@open_{world} hero")
@@ -72,7 +74,7 @@ beat(
 - There was once {hero.new}. {hero} ate {hero.food} every day and liked to {hobby}.
 - {hero.call} was the [smallest|youngest|bravest] {hero.kind} in the [family|valley].
   @about_animal hero
-- Of all the animals in the valley, {hero.call} the {hero.kind} was the most {hero.trait} one.
+- Of all the animals in the valley, {hero.call} the {hero.kind} was the {hero.most}.
 - Every morning, {hero.new} woke up in {hero.his} {hero.home} and looked at the sky.
   ?50 @about_animal hero
 - The sun came up over the [meadow|forest|valley|hill]. In a {hero.home}, {hero.new} opened {hero.his} eyes.

@@ -4,7 +4,10 @@ Tags: land, water, air (where it lives), meadow, forest, pond, farm, house (its 
 small, big, pet, hero (may be a story's hero), wise (may give advice), sly, slow, fast.
 """
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.entities import Kind
+from lilliput.corpus.stories.lexicon import rows
 
 _TABLE = """
 rabbit | burrow | carrots | hop | squeak | little,white,brown,young | land meadow forest small hero fast pet
@@ -48,8 +51,7 @@ dog | basket | bones | run | bark | brown,big,old,friendly | land house farm pet
 
 def _kinds() -> dict[str, Kind]:
     kinds = {}
-    for line in _TABLE.strip().split("\n"):
-        noun, home, food, move, sound, looks, tags = (cell.strip() for cell in line.split("|"))
+    for noun, home, food, move, sound, looks, tags in rows(_TABLE):
         kinds[noun] = Kind(noun, home, food, move, sound, looks, frozenset(tags.split()))
     return kinds
 

@@ -1,28 +1,29 @@
 """Names, traits and the kinds of people."""
 
 from lilliput.corpus.stories.entities import Kind
+from lilliput.corpus.stories.lexicon import words
 
-GIRLS = tuple(
+GIRLS = words(
     """Lily Mia Anna Emma Sara Lucy Zoe Ella Nora Ruby Daisy Molly Amy Tina Nina Kate Jane Rosie
 Maya Lena Ivy Poppy Ada Bella Clara Eva Fay Gina Hanna Ida Julia Kim Lola Nell Olive Penny Rita
-Sally Tessa Uma Vera Wendy Holly Mina Leah Dora""".split()
+Sally Tessa Uma Vera Wendy Holly Mina Leah Dora"""
 )
-BOYS = tuple(
+BOYS = words(
     """Tom Tim Ben Sam Max Leo Jack Noah Finn Owen Jake Luke Dan Billy Peter Adam Oscar Eli Theo
 Henry Hugo Ian Joe Karl Liam Mike Nick Otto Paul Ravi Toby Victor Walter Zack Felix Gus Ollie Roy
-Andy Bobby Danny Freddy George Harry Jimmy Kevin""".split()
+Andy Bobby Danny Freddy George Harry Jimmy Kevin"""
 )
-ANIMAL_NAMES = tuple(
+ANIMAL_NAMES = words(
     """Pip Bibi Coco Momo Tiko Nibbles Biscuit Pepper Button Clover Hazel Juniper Maple Willow
 Bramble Fern Moss Pebble Rusty Sandy Sunny Misty Dusty Fluffy Snowy Patch Spot Cookie Honey
 Ginger Peanut Pumpkin Tilly Bobo Dodo Fifi Gigi Kiki Lulu Nana Pogo Zuzu Teddy Toto Wiggles
-Bounce Dash Flick Twig""".split()
+Bounce Dash Flick Twig"""
 )
 ANIMAL_NAMES = tuple(name for name in ANIMAL_NAMES if not name.endswith("s"))
 
-TRAITS = tuple(
+TRAITS = words(
     """kind curious brave shy clever cheerful gentle friendly quiet careful helpful funny busy
-proud silly playful polite patient stubborn thoughtful""".split()
+proud silly playful polite patient stubborn thoughtful"""
 )
 
 GIRL = Kind("girl", move="walk", young="little,young,small")

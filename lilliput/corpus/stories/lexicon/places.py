@@ -3,7 +3,11 @@
 Tags: inside, outside, child (children go there), home, water, forest, meadow, farm, pond, sea, snow.
 """
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from dataclasses import dataclass
+
+from lilliput.corpus.stories.lexicon import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,14 @@ lake | at | between the reeds, under an old boat, next to a log, behind a rock |
 
 def _places() -> tuple[PlaceKind, ...]:
     places = []
-    for line in _TABLE.strip().split("\n"):
-        noun, preposition, spots, tags = (cell.strip() for cell in line.split("|"))
+    for noun, preposition, spots, tags in rows(_TABLE):
         places.append(
             PlaceKind(
                 noun,
                 preposition,
                 tuple(spot.strip() for spot in spots.split(",")),
                 frozenset(tags.split()),
-            )  # fmt: skip
+            )
         )
     return tuple(places)
 

@@ -7,7 +7,11 @@ fragile, wood, cloth, paper, clay (how it is mended), wear, food, fruit, sweet, 
 shiny, ride, gift, draw, warm.
 """
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from dataclasses import dataclass
+
+from lilliput.corpus.stories.lexicon import rows
 
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple", "pink", "white", "brown", "black")
 
@@ -104,8 +108,7 @@ sandwich | one | big,thick,fresh | eat it,bite it,share it | food snack
 
 def _things() -> tuple[ThingKind, ...]:
     things = []
-    for line in _TABLE.strip().split("\n"):
-        noun, number, looks, use, tags = (cell.strip() for cell in line.split("|"))
+    for noun, number, looks, use, tags in rows(_TABLE):
         adjectives = tuple(word for word in looks.split(",") if word != "colour")
         things.append(
             ThingKind(
@@ -115,7 +118,7 @@ def _things() -> tuple[ThingKind, ...]:
                 "colour" in looks.split(","),
                 tuple(use.split(",")),
                 frozenset(tags.split()),
-            )  # fmt: skip
+            )
         )
     return tuple(things)
 

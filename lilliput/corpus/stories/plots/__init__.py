@@ -3,6 +3,26 @@
 A plot is a function that casts its roles and returns a `Plan` with a script (see `script`).
 """
 
-from lilliput.corpus.stories.plots import animals, friends, home, outdoors
+from lilliput.corpus.stories.plots import (
+    animals,
+    care,
+    friends,
+    home,
+    lessons,
+    magic,
+    night,
+    outdoors,
+    school,
+)
 
-__all__ = ["animals", "friends", "home", "outdoors"]
+__all__ = [
+    "animals",
+    "care",
+    "friends",
+    "home",
+    "lessons",
+    "magic",
+    "night",
+    "outdoors",
+    "school",
+]

@@ -1,5 +1,7 @@
 """Plots among animals, and of animals that need help."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.plan import Cast, Plan, plot
 
 # kind, looks, what is wrong, what is done, how it ends
@@ -67,20 +69,48 @@ At last, {animal.name} {end}.
         obstacle="the {animal.kind} {trouble}",
         turn="{hero} finds a way to help",
         resolution="the {animal.kind} {end}",
-        moral=("small animals need big hearts", "it feels good to help", "you must be gentle with those who are smaller"),
+        moral=(
+            "small animals need big hearts",
+            "it feels good to help",
+            "you must be gentle with those who are smaller",
+        ),
     )
 
 
 @plot("small and brave")
 def small_brave(cast: Cast) -> Plan:
-    cast.animal("hero", "mouse", "rabbit", "squirrel", "duckling", "frog", "hedgehog", "chick", "sparrow", "mole", "kitten")
+    cast.animal(
+        "hero",
+        "mouse",
+        "rabbit",
+        "squirrel",
+        "duckling",
+        "frog",
+        "hedgehog",
+        "chick",
+        "sparrow",
+        "mole",
+        "kitten",
+    )
     cast.creature("big", "bear", "horse", "cow", "deer", "fox", "owl", looks="big,huge,tall")
     trap = cast.dice.pick(
         (
-            ("got stuck in a net that a hunter had left", "bit the ropes, one after another, until the net fell open"),
-            ("was sitting at the bottom of a deep hole and could not get out", "crept under a root, found a long vine and pushed it over the edge"),
-            ("had a long thorn in one foot and cried with pain", "pulled and pulled, until the thorn came out"),
-            ("was shut in a barn, and the key hung on a tiny hook inside a small hole", "went through the hole and came back with the key"),
+            (
+                "got stuck in a net that a hunter had left",
+                "bit the ropes, one after another, until the net fell open",
+            ),
+            (
+                "was sitting at the bottom of a deep hole and could not get out",
+                "crept under a root, found a long vine and pushed it over the edge",
+            ),
+            (
+                "had a long thorn in one foot and cried with pain",
+                "pulled and pulled, until the thorn came out",
+            ),
+            (
+                "was shut in a barn, and the key hung on a tiny hook inside a small hole",
+                "went through the hole and came back with the key",
+            ),
             ("was caught between two rocks", "dug the sand away from below, little by little"),
         )
     )
@@ -102,14 +132,14 @@ def small_brave(cast: Cast) -> Plan:
 ?40 {#foreshadowing}hero: One day, small will be just right.
 
 {day}, {hero} heard a loud cry. {hero} {hero.went} closer and saw {big.him}. {big} {trap}.
-big/sad: Help! [Is anybody there|Please, somebody help me]!
+big/sad: Help! [Is anybody there?|Please, somebody help me!]
 ?60 The others came and looked, but they were too [big|heavy|afraid] to help.
 - @afraid hero
   But {hero} did not run away.
 - {hero} thought of the unkind words. But only for a moment.
 - @bravely hero
 hero>big/brave: [Hold still|Do not move|I am here]. I will try.
-{hero} {rescue}. It took [a long time|all morning], and it was hard work. 
+{hero} {rescue}. It took [a long time|all morning], and it was hard work.
 At last, {big} was free.
 - big>hero/sorry: You saved me, and I was not kind to you. [I am sorry|Please forgive me].
   ?60 hero>big/kind: [That is all right|I forgive you|We all say silly things].
@@ -126,7 +156,11 @@ At last, {big} was free.
         obstacle="the {big.kind} {trap}",
         turn="{hero} is brave and helps",
         resolution="the {big.kind} is free and says thank you",
-        moral=("you do not have to be big to be brave", "even the smallest can help", "size is not everything"),
+        moral=(
+            "you do not have to be big to be brave",
+            "even the smallest can help",
+            "size is not everything",
+        ),
     )
 
 
@@ -134,8 +168,23 @@ At last, {big} was free.
 def race(cast: Cast) -> Plan:
     cast.animal("hero", "turtle", "hedgehog", "duckling", "mole", "piglet", "frog")
     cast.animal("rival", "rabbit", "fox", "squirrel", "puppy", "foal")
-    cast.choose("goal", "the old bridge", "the top of the hill", "the big oak", "the other side of the meadow", "the red barn")
-    cast.roles["rest"] = cast.dice.pick(("fell asleep under a tree", "stopped to eat some berries", "stopped to look at a mirror in the grass", "did tricks for the others", "took the wrong path"))
+    cast.choose(
+        "goal",
+        "the old bridge",
+        "the top of the hill",
+        "the big oak",
+        "the other side of the meadow",
+        "the red barn",
+    )
+    cast.roles["rest"] = cast.dice.pick(
+        (
+            "fell asleep under a tree",
+            "stopped to eat some berries",
+            "stopped to look at a mirror in the grass",
+            "did tricks for the others",
+            "took the wrong path",
+        )
+    )
     return cast.plan(
         """
 @open
@@ -175,7 +224,12 @@ But {hero} did not stop. [Step by step|On and on|Bit by bit], {hero.he} went, pa
         obstacle="{rival} is much faster",
         turn="{rival} {rest}",
         resolution="{hero} wins the race",
-        moral=("slow and steady wins the race", "it is not good to boast", "you should never give up", "you should not laugh at others"),
+        moral=(
+            "slow and steady wins the race",
+            "it is not good to boast",
+            "you should never give up",
+            "you should not laugh at others",
+        ),
     )
 
 
@@ -187,10 +241,22 @@ def afraid(cast: Cast) -> Plan:
         "sparrow": ("fly", "the sky", "spread both wings and let go"),
         "frog": ("jump into deep water", "the deep water", "closed both eyes and jumped"),
         "kitten": ("climb down from a tree", "high places", "put one paw down, and then another"),
-        "squirrel": ("jump from tree to tree", "the gap between the trees", "ran along the branch and jumped"),
-        "mole": ("come out into the light", "the bright day", "stuck out one nose and then one foot"),
+        "squirrel": (
+            "jump from tree to tree",
+            "the gap between the trees",
+            "ran along the branch and jumped",
+        ),
+        "mole": (
+            "come out into the light",
+            "the bright day",
+            "stuck out one nose and then one foot",
+        ),
         "bear": ("cross the river", "the loud river", "stepped from one stone to the next"),
-        "lamb": ("walk over the bridge", "the old bridge", "put one foot on the wood, then another"),
+        "lamb": (
+            "walk over the bridge",
+            "the old bridge",
+            "put one foot on the wood, then another",
+        ),
     }
     noun = cast.dice.pick(sorted(kinds))
     cast.animal("hero", noun)
@@ -235,7 +301,11 @@ In no time, {hero} was there and helped {friend.him}.
         obstacle="{hero} is afraid of {fear}",
         turn="{friend} needs help",
         resolution="{hero} dares to {skill} and helps {friend}",
-        moral=("being brave means doing it even when you are afraid", "you can do more than you think", "fear gets smaller when you face it"),
+        moral=(
+            "being brave means doing it even when you are afraid",
+            "you can do more than you think",
+            "fear gets smaller when you face it",
+        ),
     )
 
 
@@ -245,7 +315,14 @@ def winter_store(cast: Cast) -> Plan:
     cast.friend()
     cast.group("both", "hero", "friend")
     kind = cast.dice.chance(0.65)
-    cast.choose("idle", "sang in the sun", "slept in the sun", "played all day", "danced in the leaves", "told jokes to the flowers")
+    cast.choose(
+        "idle",
+        "sang in the sun",
+        "slept in the sun",
+        "played all day",
+        "danced in the leaves",
+        "told jokes to the flowers",
+    )
     bad = """
 friend>hero/sad: Please, {hero.call}, can I have some food? I have nothing.
 hero>friend/cross: [You danced|You played] when I worked. [Now dance in the snow|Go away]!
@@ -285,12 +362,15 @@ Then the snow came. It [snowed for three days|covered everything]. {hero} sat in
 [One night|One cold evening], there was a knock. It was {friend.call}, [blue with cold|white with snow].
 """.rstrip("\n")
         + (good if kind else bad),
-        summary="{hero} works for the winter while {friend} plays; " + ("{hero} shares." if kind else "{hero} does not share and is lonely."),
+        summary="{hero} works for the winter while {friend} plays; "
+        + ("{hero} shares." if kind else "{hero} does not share and is lonely."),
         wish="to have enough food for the winter",
         obstacle="{friend} has no food",
         turn="{friend} comes to the door in the snow",
         resolution="{hero} lets {friend} in" if kind else "{hero} sends {friend} away",
-        moral=("it is good to work and good to play", "there is always enough to share") if kind else ("a full table is sad without a friend", "it is lonely to be right and unkind"),
+        moral=("it is good to work and good to play", "there is always enough to share")
+        if kind
+        else ("a full table is sad without a friend", "it is lonely to be right and unkind"),
         ending="good" if kind else "bad",
     )
 
@@ -328,7 +408,11 @@ sly>hero/happy: Thank you! [You do it very well|That was a fine show], but you s
         obstacle="{sly} wants the {food.bare} too",
         turn="{hero} believes the sweet words",
         resolution="{sly} gets the {food.bare}",
-        moral=("not all sweet words are true", "you should be careful when somebody says only nice things", "pride can cost you your dinner"),
+        moral=(
+            "not all sweet words are true",
+            "you should be careful when somebody says only nice things",
+            "pride can cost you your dinner",
+        ),
         ending="bad",
     )
 
@@ -338,13 +422,36 @@ def crossing(cast: Cast) -> Plan:
     cast.animal("hero", "rabbit", "mouse", "fox", "bear", "squirrel", "hedgehog", "piglet", "lamb")
     cast.friend()
     cast.group("both", "hero", "friend", noun="the two friends")
-    cast.roles["other"] = cast.dice.pick(("the sweetest berries", "a field full of clover", "a tree full of red apples", "the summer fair"))
+    cast.roles["other"] = cast.dice.pick(
+        (
+            "the sweetest berries",
+            "a field full of clover",
+            "a tree full of red apples",
+            "the summer fair",
+        )
+    )
     way = cast.dice.pick(
         (
-            ("a long log", "rolled a long log to the water and pushed it across", "walked over it, one behind the other"),
-            ("a row of stones", "threw big stones into the water, one after the other", "jumped from stone to stone"),
-            ("a raft", "tied some branches together and made a raft", "sat on it and held on tightly"),
-            ("a rope", "threw a strong vine over a branch on the other side", "held on to it and swung across"),
+            (
+                "a long log",
+                "rolled a long log to the water and pushed it across",
+                "walked over it, one behind the other",
+            ),
+            (
+                "a row of stones",
+                "threw big stones into the water, one after the other",
+                "jumped from stone to stone",
+            ),
+            (
+                "a raft",
+                "tied some branches together and made a raft",
+                "sat on it and held on tightly",
+            ),
+            (
+                "a rope",
+                "threw a strong vine over a branch on the other side",
+                "held on to it and swung across",
+            ),
         )
     )
     cast.roles.update(bridge=way[0], work=way[1], cross=way[2])
@@ -383,5 +490,9 @@ On the other side, they found {other}, just as they had heard.
         obstacle="the river is wide and there is no bridge",
         turn="{hero} has the idea to use {bridge}",
         resolution="they cross the river and find {other}",
-        moral=("where there is a will, there is a way", "two heads are better than one", "it is good to try before you give up"),
+        moral=(
+            "where there is a will, there is a way",
+            "two heads are better than one",
+            "it is good to try before you give up",
+        ),
     )

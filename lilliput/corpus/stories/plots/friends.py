@@ -1,5 +1,7 @@
 """Plots between friends: sharing, trading, quarrels, promises, kindness."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.plan import Cast, Plan, plot
 
 
@@ -20,7 +22,7 @@ def sharing(cast: Cast) -> Plan:
 - There {hero.he} met {friend.him}.
 friend>hero: [Can I play with it too|May I have a turn|Can I try it, please]?
 hero>friend/cross: No! It is mine!
-?60 {#conflict}{friend} tried to take {toy}, and {both} pulled [hard|and pulled]. 
+?60 {#conflict}{friend} tried to take {toy}, and {both} pulled [hard|and pulled].
 - {friend} walked away and sat down alone.
 - {friend} looked at the ground and said nothing more.
 - {friend} went to [play in the sand|look at the ducks|sit under a tree].
@@ -33,7 +35,7 @@ hero>friend/cross: No! It is mine!
 * {hero} thought about it for a while.
 * {hero} sat down and looked at {toy}.
 - {hero} <go> to {friend.him} >> <hold> out {toy}.
-  hero>friend/sorry: [You can have a turn|Here, you can try it|Do you want to play with me]? It is more fun with two.
+  hero>friend/sorry: [You can have a turn.|Here, you can try it.|Do you want to play with me?] It is more fun with two.
 - {hero} walked over to {friend.him}.
   hero>friend/sorry: I am sorry. [Let us play together|We can take turns].
 - friend>hero/happy: [Yes, please|Oh, thank you|I would love to]!
@@ -48,7 +50,11 @@ hero>friend/cross: No! It is mine!
         obstacle="playing alone is no fun",
         turn="{hero} lets {friend} have a turn",
         resolution="{hero} and {friend} play together",
-        moral=("sharing makes everything more fun", "a toy is more fun with a friend", "it feels good to share"),
+        moral=(
+            "sharing makes everything more fun",
+            "a toy is more fun with a friend",
+            "it feels good to share",
+        ),
     )
 
 
@@ -73,11 +79,11 @@ hero>friend: [Do you want to trade|Shall we trade]? I will give you {mine.my} fo
 - {friend} thought for a moment and nodded.
 
 At first, {hero} was happy. {hero.he} [ran home with {theirs}|showed {theirs} to everyone|played with {theirs} all afternoon].
-But [that night|in the evening], {hero} [missed|began to miss] {mine}. 
+But [that night|in the evening], {hero} [missed|began to miss] {mine}.
 - {hero} lay in bed and could not sleep.
 - {hero.his} grandma had given it to {hero.him} a long time ago.
 - It was old, but it was full of good memories.
-hero/sad: [Why did I give it away|I want it back|I should not have done that]!
+hero/sad: [Why did I give it away?|I want it back!|I should not have done that!]
 The next [day|morning], {hero} <run> to {friend.him} // <carry> {theirs}.
 hero>friend/sorry: I am sorry. Can we trade back?
 - {#twist}{friend} began to laugh.
@@ -93,7 +99,11 @@ So each of them got the old toy back.
         obstacle="{hero} misses the {mine.bare}",
         turn="{hero} asks to trade back",
         resolution="{hero} and {friend} trade back",
-        moral=("new is not always better", "some things are worth more than they look", "it is good to think before you trade"),
+        moral=(
+            "new is not always better",
+            "some things are worth more than they look",
+            "it is good to think before you trade",
+        ),
     )
 
 
@@ -104,7 +114,14 @@ def tower(cast: Cast) -> Plan:
         cast.friend()
     else:
         cast.sibling("friend", "older")
-    cast.choose("work", "a tower of blocks", "a castle of boxes", "a house of cards", "a fort of pillows", "a bridge of sticks")
+    cast.choose(
+        "work",
+        "a tower of blocks",
+        "a castle of boxes",
+        "a house of cards",
+        "a fort of pillows",
+        "a bridge of sticks",
+    )
     cast.group("both", "hero", "friend")
     return cast.plan(
         """
@@ -143,7 +160,11 @@ So {both} began again. This time, they [listened to each other|took turns|talked
         obstacle="{hero} and {friend} cannot agree",
         turn="{hero} has an idea that uses both plans",
         resolution="they build it again together",
-        moral=("two ideas can be better than one", "it is better to talk than to push", "working together makes better things"),
+        moral=(
+            "two ideas can be better than one",
+            "it is better to talk than to push",
+            "working together makes better things",
+        ),
     )
 
 
@@ -158,7 +179,15 @@ def shy_friend(cast: Cast) -> Plan:
         cast.child("friend")
         cast.place("play")
     cast.group("both", "hero", "friend", noun="the two of them")
-    cast.choose("secret", "could whistle like a bird", "knew a hundred jokes", "knew the name of every flower", "could draw anything in the sand", "could stand on one leg for an hour", "knew where the best berries were")
+    cast.choose(
+        "secret",
+        "could whistle like a bird",
+        "knew a hundred jokes",
+        "knew the name of every flower",
+        "could draw anything in the sand",
+        "could stand on one leg for an hour",
+        "knew where the best berries were",
+    )
     return cast.plan(
         """
 @open
@@ -169,7 +198,7 @@ def shy_friend(cast: Cast) -> Plan:
 - {hero} told a joke, but {friend} only looked at the ground.
 - {friend} hid [behind a tree|in the grass|behind a rock].
 - {friend} only looked at {hero.him} and then looked away.
-?60 hero: [Maybe nobody taught you to talk|Maybe you do not like me|Are you cross with me]?
+?60 hero: [Maybe you do not like me.|Do you not like me?|Are you cross with me?]
 ?50 {friend} shook [a little|as if it were cold].
 
 The next day, {hero} came back. This time, {hero.he} did not talk. {hero.he} just [sat down close by|lay down in the grass|sat there] and [began to hum|ate an apple|watched the clouds|made a crown of flowers].
@@ -192,7 +221,11 @@ friend>hero/sorry: I am [sorry|not cross]. I am only shy. [I did not know what t
         obstacle="{friend} is too shy to talk",
         turn="{hero} sits quietly and waits",
         resolution="{hero} and {friend} become friends",
-        moral=("a shy friend needs a little time", "it is good to be patient", "quiet friends can be the best friends"),
+        moral=(
+            "a shy friend needs a little time",
+            "it is good to be patient",
+            "quiet friends can be the best friends",
+        ),
     )
 
 
@@ -204,8 +237,20 @@ def broken_promise(cast: Cast) -> Plan:
     cast.roles["task"] = "water the plants" if water else "feed the fish"
     cast.roles["thing"] = "the plants" if water else "the fish"
     cast.roles["state"] = "were dry and brown" if water else "were thin and slow"
-    cast.roles["saved"] = "got some water, and one by one they stood up again" if water else "got some food, and soon they swam around again"
-    cast.choose("fun", "a new game", "a trip to the lake", "a long book", "the circus in town", "the first snow", "a new swing in the park")
+    cast.roles["saved"] = (
+        "got some water, and one by one they stood up again"
+        if water
+        else "got some food, and soon they swam around again"
+    )
+    cast.choose(
+        "fun",
+        "a new game",
+        "a trip to the lake",
+        "a long book",
+        "the circus in town",
+        "the first snow",
+        "a new swing in the park",
+    )
     cast.choose("days", "three days", "a week", "five days", "a few days")
     return cast.plan(
         """
@@ -240,7 +285,11 @@ When {friend} came home, {hero} told {friend.him} [everything|the truth].
         obstacle="{hero} forgets because of {fun}",
         turn="{hero} remembers and runs to help",
         resolution="{hero} tells the truth and makes up for it",
-        moral=("a promise must be kept", "when you promise something, you have to do it", "a friend must be able to trust you"),
+        moral=(
+            "a promise must be kept",
+            "when you promise something, you have to do it",
+            "a friend must be able to trust you",
+        ),
         ending="mixed",
     )
 
@@ -249,7 +298,9 @@ When {friend} came home, {hero} told {friend.him} [everything|the truth].
 def surprise_party(cast: Cast) -> Plan:
     cast.hero()
     cast.friend()
-    cast.roles["secretly"] = cast.dice.pick(("whispered with the others", "hid something in a bag", "ran away with a big box"))
+    cast.roles["secretly"] = cast.dice.pick(
+        ("whispered with the others", "hid something in a bag", "ran away with a big box")
+    )
     cast.thing("gift", "gift", "small")
     cast.group("both", "hero", "friend", noun="the two friends")
     return cast.plan(
@@ -258,7 +309,7 @@ def surprise_party(cast: Cast) -> Plan:
 It was {hero.call}'s birthday, but nobody said anything about it.
 - In the morning, {hero} waited for somebody to say happy birthday. Nobody did.
 - {hero} woke up early and waited. Nobody came.
-Then {hero} saw {friend.him}. 
+Then {hero} saw {friend.him}.
 hero>friend/happy: Good morning! Do you know what day it is?
 friend>hero: It is [Tuesday, I think|just a day|a good day to wash the windows]. [I have to go|I am very busy]!
 ?70 Later, {hero} saw that {friend} {secretly}.
@@ -270,7 +321,7 @@ friend>hero: It is [Tuesday, I think|just a day|a good day to wash the windows].
 In the evening, {hero} came home. It was dark and very quiet.
 - {hero} <open> the door >> <step> inside.
 - {hero} went in slowly.
-{#twist}Surprise! All {hero.his} friends jumped up and [shouted|sang|cheered]. 
+{#twist}Surprise! All {hero.his} friends jumped up and [shouted|sang|cheered].
 - There was a [big cake|table full of food|cake with candles], and there were [flowers|paper stars|colored lamps] everywhere.
 - There were [lights|flowers|paper stars] all around, and a cake as [big as a wheel|tall as a hat].
 @surprised hero
@@ -287,7 +338,11 @@ friend>hero/happy: Happy birthday, {hero.call}! We [worked on this all day|did n
         obstacle="everyone seems to have forgotten it",
         turn="{hero} comes home in the evening",
         resolution="there is a surprise party",
-        moral=("friends do not forget you", "things are not always as they look", "a surprise needs a secret"),
+        moral=(
+            "friends do not forget you",
+            "things are not always as they look",
+            "a surprise needs a secret",
+        ),
     )
 
 
@@ -333,7 +388,11 @@ friend>hero/sad: [My grandma made it for me|It was a gift from my brother|It was
         obstacle="{hero.his} words hurt {friend}",
         turn="{elder} asks {hero} how it would feel",
         resolution="{hero} says sorry to {friend}",
-        moral=("words can hurt", "it is better to be kind than to be funny", "a kind word can make things right"),
+        moral=(
+            "words can hurt",
+            "it is better to be kind than to be funny",
+            "a kind word can make things right",
+        ),
     )
 
 
@@ -363,7 +422,7 @@ Soon {hero.call}'s belly began to hurt.
 - It felt [as heavy as a stone|like a big drum].
 - It made funny noises, and {hero} had to lie down.
 hero/sad: [Ow, ow, ow|Oh, my belly]! I ate too [much|many]!
-{friend} [came back and heard it|heard this]. 
+{friend} [came back and heard it|heard this].
 - {friend} could have laughed, but {friend.he} [brought some warm tea|sat down with {hero.him} and told a story].
 - {friend} <bring> a warm blanket >> <stay> until it was better.
 hero>friend/sorry: You are so kind, and I gave you nothing. I am sorry.
@@ -376,6 +435,10 @@ The next time there was something good to eat, {hero} gave the [first|biggest] p
         obstacle="{hero.his} belly hurts",
         turn="{friend} is kind to {hero}",
         resolution="{hero} learns to share",
-        moral=("too much is not good for you", "it is better to share than to be greedy", "greedy bellies hurt"),
+        moral=(
+            "too much is not good for you",
+            "it is better to share than to be greedy",
+            "greedy bellies hurt",
+        ),
         ending="mixed",
     )

@@ -1,5 +1,7 @@
 """Plots at home: lost and broken things, tidying, baking, brothers and sisters."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.plan import Cast, Plan, plot
 
 MENDING = {
@@ -72,7 +74,9 @@ def thief(cast: Cast) -> Plan:
     cast.pet("pet", "puppy", "kitten", "dog", "cat")
     cast.thing("toy", "small", "cloth", owner="hero")
     cast.kin("elder", "mom", "dad")
-    cast.choose("nest", "under the bed", "behind the sofa", "in the laundry basket", "under the porch")
+    cast.choose(
+        "nest", "under the bed", "behind the sofa", "in the laundry basket", "under the porch"
+    )
     return cast.plan(
         """
 @open
@@ -84,7 +88,7 @@ def thief(cast: Cast) -> Plan:
 - {day}, things began to disappear: first a sock, then a glove, and then {toy}!
 @surprised hero
 hero>elder/afraid: There is a thief in our house!
-elder>hero/kind: A thief who wants [one sock|an old sock]? That is [funny|strange]. [Let us watch tonight|We will find out].
+elder>hero/kind: What kind of thief wants [one sock|an old sock]? [Let us watch tonight|We will find out].
 - That night, {hero} <hide> behind the door >> <wait> in the dark.
 - {hero} put some flour on the floor to catch the thief. In the morning, there were small tracks!
 [Soon,|At last,|Then] {hero} saw the thief. {#twist}It was {pet.call}!
@@ -94,7 +98,7 @@ elder>hero/kind: A thief who wants [one sock|an old sock]? That is [funny|strang
 - hero/happy: {pet}, you are the thief!
 - {hero} laughed so hard that {hero.he} had to sit down.
 hero>elder: Why did {pet.he} do it?
-elder>hero/wise: {pet} [was cold|wanted a soft bed|missed you when you were at school]. 
+elder>hero/wise: {pet} [was cold|wanted a soft bed|missed you when you were at school].
 So {hero} gave {pet.him} [an old blanket|a warm pillow], and nothing was ever stolen again.
 ?50 @the_end hero
 """,
@@ -158,7 +162,13 @@ def tidy_up(cast: Cast) -> Plan:
     cast.child()
     cast.kin("elder", "mom", "dad", "grandma")
     cast.thing("toy", "toy", "small", owner="hero")
-    cast.choose("floor", "blocks, books and socks", "cars, crayons and paper", "toys and clothes", "dolls, boxes and one banana")
+    cast.choose(
+        "floor",
+        "blocks, books and socks",
+        "cars, crayons and paper",
+        "toys and clothes",
+        "dolls, boxes and one banana",
+    )
     return cast.plan(
         """
 - @open
@@ -207,7 +217,14 @@ def baking(cast: Cast) -> Plan:
     cast.thing("cake", "bake")
     cast.choose("missing", "sugar", "flour", "butter", "milk")
     cast.grown_up("neighbor", "neighbor")
-    cast.choose("reason", "it was a rainy day", "guests were coming", "it was a holiday", "they were both hungry", "it was Sunday")
+    cast.choose(
+        "reason",
+        "it was a rainy day",
+        "guests were coming",
+        "it was a holiday",
+        "they were both hungry",
+        "it was Sunday",
+    )
     return cast.plan(
         """
 @open
@@ -300,7 +317,14 @@ def moving(cast: Cast) -> Plan:
     cast.kin("elder", "mom", "dad")
     cast.child("friend")
     cast.thing("toy", "toy", "small")
-    cast.choose("missed", "the old apple tree", "the swing in the yard", "the cat next door", "the blue door", "the little window under the roof")
+    cast.choose(
+        "missed",
+        "the old apple tree",
+        "the swing in the yard",
+        "the cat next door",
+        "the blue door",
+        "the little window under the roof",
+    )
     cast.group("both", "hero", "friend", noun="the two children")
     return cast.plan(
         """
@@ -322,7 +346,7 @@ The next [day|morning], {hero} <go> outside >> <sit> on the steps.
 friend>hero: Hello! [Are you the new neighbor|Do you live here now|Who are you]? I am {friend.call}.
 - hero>friend/sorry: Yes, we came yesterday. I am {hero.call}. I do not know anyone here.
 - hero>friend: Yes. My name is {hero.call}.
-friend>hero/happy: Now you know me! [Do you want to see my tree house|Come, I will show you the best tree to climb|There is a pond with frogs behind our house].
+friend>hero/happy: Now you know me! [Do you want to see my tree house?|Come, I will show you the best tree to climb.|There is a pond with frogs behind our house.]
 @play_together both
 - [That night|In the evening], {hero} did not hear the strange noises anymore.
 - When {elder} called, {hero} did not want to come in.

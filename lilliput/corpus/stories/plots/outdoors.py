@@ -1,5 +1,7 @@
 """Plots outdoors: wind and weather, gardens, lost ways, treasure and boats."""
 
+# ruff: noqa: E501 (one sentence or one row to a line)
+
 from lilliput.corpus.stories.plan import Cast, Plan, plot
 
 
@@ -16,7 +18,7 @@ def stuck_kite(cast: Cast) -> Plan:
         """
 @open
 {day}, {hero} took {toy.his} to {place}. The wind was [strong|just right|blowing hard].
-{toy} flew [higher and higher|up, up, up|over the roofs]. 
+{toy} flew [higher and higher|up, up, up|over the roofs].
 - {hero} laughed and ran after it.
 - hero/excited: Look how high it goes!
 ?30 {#foreshadowing}A dark cloud came over the hill, and the wind grew stronger.
@@ -50,7 +52,11 @@ Now {hero} had {toy} again.
         obstacle="the {toy.bare} is stuck in a tree",
         turn="{helper} comes along",
         resolution="{hero} has the {toy.bare} again",
-        moral=("two can do what one cannot", "it is good to ask for help", "there is always another way"),
+        moral=(
+            "two can do what one cannot",
+            "it is good to ask for help",
+            "there is always another way",
+        ),
     )
 
 
@@ -59,7 +65,14 @@ def rain(cast: Cast) -> Plan:
     cast.child()
     cast.kin("elder", "mom", "dad", "grandma", "grandpa")
     cast.place(noun="beach,park,zoo,lake,farm")
-    cast.choose("inside", "a tent out of blankets", "a boat out of chairs", "a cave under the table", "a castle out of boxes", "a train out of chairs")
+    cast.choose(
+        "inside",
+        "a tent out of blankets",
+        "a boat out of chairs",
+        "a cave under the table",
+        "a castle out of boxes",
+        "a train out of chairs",
+    )
     cast.thing("food", "snack")
     return cast.plan(
         """
@@ -76,7 +89,7 @@ hero/sad: [Oh no|Not today]! Now we cannot go!
 elder>hero/kind: [We cannot stop the rain|The rain does not know about our plan]. But we can [still have fun|go somewhere without getting wet].
 - hero>elder: [How|Where]?
 - hero>elder/sad: There is no fun inside.
-* {elder} smiled and pulled the blanket from the bed. 
+* {elder} smiled and pulled the blanket from the bed.
 * {elder} winked and went to get something.
 Together, they made {inside}.
 - {hero} was the [captain|leader], and {elder} was the [crew|helper].
@@ -96,7 +109,11 @@ When they were hungry, they ate {food.the} [in the dark|inside|by the light of a
         obstacle="it rains",
         turn="{elder} has an idea",
         resolution="they make {inside} and have fun",
-        moral=("a rainy day can be a good day", "you can have fun anywhere", "when one plan fails, another can be better"),
+        moral=(
+            "a rainy day can be a good day",
+            "you can have fun anywhere",
+            "when one plan fails, another can be better",
+        ),
     )
 
 
@@ -109,15 +126,27 @@ def getting_lost(cast: Cast) -> Plan:
     cast.roles["lure"] = cast.dice.pick(
         {
             "forest": ("a blue butterfly", "a little deer", "a red squirrel"),
-            "market": ("the smell of fresh bread", "a man with balloons", "a dancing dog", "a table full of toys"),
-            "zoo": ("a funny monkey", "the sleepy lions", "a bird with a long tail", "the baby elephant"),
+            "market": (
+                "the smell of fresh bread",
+                "a man with balloons",
+                "a dancing dog",
+                "a table full of toys",
+            ),
+            "zoo": (
+                "a funny monkey",
+                "the sleepy lions",
+                "a bird with a long tail",
+                "the baby elephant",
+            ),
         }[place]
     )
     if place == "forest":
         cast.creature("helper", "owl", "deer", "badger", "crow", "squirrel")
     else:
         cast.grown_up("helper", "policeman", "woman", "baker", "gardener", "farmer")
-    cast.roles["meeting"] = {"forest": "the old oak", "market": "the clock", "zoo": "the big gate"}[place]
+    cast.roles["meeting"] = {"forest": "the old oak", "market": "the clock", "zoo": "the big gate"}[
+        place
+    ]
     return cast.plan(
         """
 @open
@@ -142,7 +171,7 @@ helper>hero/wise: [Think hard|Stay calm and think]. Did {elder.call} say what to
 - {hero} <close> {hero.his} eyes >> <remember> the words.
 - Suddenly, {hero} remembered.
 hero/happy: I know! I have to go to {meeting}!
-{helper} showed {hero.him} the way. 
+{helper} showed {hero.him} the way.
 - And there stood {elder}, [with open arms|looking left and right|calling {hero.his} name]!
 - When they got there, {elder} was already waiting.
 @hug hero elder
@@ -158,14 +187,27 @@ hero/happy: I know! I have to go to {meeting}!
         obstacle="{hero} is lost {place.at}",
         turn="{helper} asks what {elder} said",
         resolution="{hero} finds {elder} again",
-        moral=("it is good to stay close", "it is good to listen", "it helps to stay calm when you are lost"),
+        moral=(
+            "it is good to stay close",
+            "it is good to listen",
+            "it helps to stay calm when you are lost",
+        ),
     )
 
 
 @plot("garden growing")
 def garden(cast: Cast) -> Plan:
     cast.hero()
-    cast.choose("plant", "a sunflower", "a pumpkin", "a bean", "a tomato plant", "a strawberry plant", "a rose", "an apple tree")
+    cast.choose(
+        "plant",
+        "a sunflower",
+        "a pumpkin",
+        "a bean",
+        "a tomato plant",
+        "a strawberry plant",
+        "a rose",
+        "an apple tree",
+    )
     cast.kin("elder", "grandma", "grandpa", "mom")
     cast.friend("friend", "neighbor" if cast.roles["world"] == "child" else "friend")
     return cast.plan(
@@ -204,7 +246,12 @@ It grew [and grew|a little every day|taller and taller]. [By the end of summer|A
         obstacle="for a long time nothing grows",
         turn="{hero} does not give up",
         resolution="the seed becomes {plant}",
-        moral=("good things take time", "it is good to be patient", "small things can become big", "you should not give up too soon"),
+        moral=(
+            "good things take time",
+            "it is good to be patient",
+            "small things can become big",
+            "you should not give up too soon",
+        ),
     )
 
 
@@ -256,8 +303,21 @@ def treasure(cast: Cast) -> Plan:
     cast.child()
     cast.friend()
     cast.place(noun="attic,beach,garden,forest,hill,river bank")
-    cast.choose("finder", "an old map", "a letter in a bottle", "a dusty map in a book", "a piece of paper with a red cross")
-    cast.choose("inside", "old toys", "letters and drawings", "stones of all colors", "old coins", "a small golden bell")
+    cast.choose(
+        "finder",
+        "an old map",
+        "a letter in a bottle",
+        "a dusty map in a book",
+        "a piece of paper with a red cross",
+    )
+    cast.choose(
+        "inside",
+        "old toys",
+        "letters and drawings",
+        "stones of all colors",
+        "old coins",
+        "a small golden bell",
+    )
     cast.group("both", "hero", "friend", noun="the two friends")
     cast.spot("spot", cast.roles["place"])
     return cast.plan(
@@ -267,14 +327,14 @@ def treasure(cast: Cast) -> Plan:
 - hero>friend/excited: {friend.call}, come quick! [It is a treasure map|There is a treasure]!
 - {hero} ran at once to show it to {friend.him}.
   friend>hero/excited: It is a treasure map!
-{both} looked at it for a long time. 
+{both} looked at it for a long time.
 - It said: ten steps from the gate, then look {spot}.
 - There was a picture of {place} on it.
-- The words were hard to read, but they could read "{place}".
+- The letters were hard to read, but one thing was clear: the cross was {place.at}.
 ?50 friend>hero/afraid: What if [there is a monster|somebody guards it|it is a trick]?
 ?50 hero>friend/brave: Then we will be brave together.
 
-So {both} went to look {place.at}. 
+So {both} went to look {place.at}.
 - They looked here and there. They found only [a rusty spoon|an old shoe|a very surprised mouse].
 - They [searched|looked] all afternoon. {friend} was tired and wanted to go home.
   {#conflict}{hero} wanted to stay, and for a moment they were angry with each other.
@@ -298,7 +358,11 @@ Inside were {inside} and a [note|letter].
         obstacle="the treasure is hard to find",
         turn="{hero} looks {spot}",
         resolution="they find a box with {inside}",
-        moral=("looking for a treasure is half the fun", "a friend is the best treasure", "it pays to keep looking"),
+        moral=(
+            "looking for a treasure is half the fun",
+            "a friend is the best treasure",
+            "it pays to keep looking",
+        ),
     )
 
 
@@ -306,7 +370,13 @@ Inside were {inside} and a [note|letter].
 def boat(cast: Cast) -> Plan:
     cast.child()
     cast.kin("elder", "grandpa", "dad", "uncle")
-    cast.choose("guide", "the light of the old lighthouse", "the sound of a bell", "a seagull that flew ahead", "a lamp that somebody held on the shore")
+    cast.choose(
+        "guide",
+        "the light of the old lighthouse",
+        "the sound of a bell",
+        "a seagull that flew ahead",
+        "a lamp that somebody held on the shore",
+    )
     cast.choose("fish", "a big silver fish", "one tiny fish", "an old boot", "three little fish")
     return cast.plan(
         """
@@ -324,11 +394,11 @@ They waited a long time. At last, {hero} caught {fish}.
 @afraid hero
 hero>elder/afraid: [How will we get home|Are we lost|Will the boat sink]?
 elder>hero/kind: [Hold on to me|Stay calm|Do not be afraid]. [Keep your eyes open|Look and listen]. You have younger eyes than I.
-{hero} [looked and looked|listened hard|did not look away from the waves]. 
+{hero} [looked and looked|listened hard|did not look away from the waves].
 - Then {hero.he} noticed something far away.
 - At first there was only gray. Then there was something.
 hero/excited: There! [I see something|I hear something]!
-It was {guide}. 
+It was {guide}.
 {elder} <turn> the boat around >> <follow> it. [Bit by bit|Slowly], they came closer to the land.
 - When they stepped on the sand, {hero.his} knees were still shaking.
 - [Mom|Grandma] was waiting for them with dry clothes and hot soup.
@@ -342,7 +412,11 @@ elder>hero/proud: [You were a good sailor today|I could not have done it without
         obstacle="they cannot find the way home",
         turn="{hero} notices {guide}",
         resolution="they come home",
-        moral=("it is good to stay calm", "even small people can be a big help", "the sea is bigger than any boat"),
+        moral=(
+            "it is good to stay calm",
+            "even small people can be a big help",
+            "the sea is bigger than any boat",
+        ),
     )
 
 
@@ -350,7 +424,16 @@ elder>hero/proud: [You were a good sailor today|I could not have done it without
 def camping(cast: Cast) -> Plan:
     cast.child()
     cast.sibling("friend", "big") if cast.dice.chance(0.5) else cast.friend()
-    cast.creature("animal", "hedgehog", "badger", "cat", "squirrel", "frog", "rabbit", looks="little,small,hungry")
+    cast.creature(
+        "animal",
+        "hedgehog",
+        "badger",
+        "cat",
+        "squirrel",
+        "frog",
+        "rabbit",
+        looks="little,small,hungry",
+    )
     cast.thing("food", "snack")
     cast.group("both", "hero", "friend")
     return cast.plan(
@@ -384,5 +467,9 @@ After that, they slept [very well|until the sun was high|like stones].
         obstacle="there is a noise in the dark",
         turn="{hero} looks outside with the lamp",
         resolution="it is only {animal} eating the {food.bare}",
-        moral=("it is good to look before you run", "the dark is full of small things", "most monsters are very small"),
+        moral=(
+            "it is good to look before you run",
+            "the dark is full of small things",
+            "most monsters are very small",
+        ),
     )

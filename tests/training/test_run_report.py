@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
-from lilliput.train.run_report import write_run_report
-from lilliput.train.run_summary import Spread, read_summary
+from lilliput.training.run_report import write_run_report
+from lilliput.training.run_summary import Spread, read_summary
 
 RECIPE = """
 seed = 1
@@ -33,7 +33,7 @@ name = "muon"
 def records(steps: int, every: int = 10, total: int | None = None) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for index in range(1, steps + 1):
-        common = {"step": index * every, "tokens": index * 4096, "seconds": index * 2.0}
+        common = {"step": index * every, "tokens": index * 4096, "seconds": index * 6.0}
         bits = 1 + 2 / index
         made.append(
             {
@@ -92,7 +92,7 @@ def test_facts_of_a_finished_run(tmp_path: Path) -> None:
         "train_bits_per_byte": 1.1,
         "steps": 200,
         "tokens": 81920,
-        "seconds": 40,
+        "seconds": 120,
         "tokens_per_second": 2048,
         "floating_point_operations": 40e9,
         "most_memory_bytes": 6_000_000,

@@ -55,7 +55,10 @@ class Spread(Generic[Item]):
 
 @dataclass
 class RunSummary:
-    """The curves, measures, samples and events of a run. Curves are over steps, by field name."""
+    """The curves, measures, samples and events of a run. Curves are over steps, by field name.
+
+    `stepping_seconds` are those spent on steps, without starting, validating and sampling.
+    """
 
     last_step: dict[str, Any] = field(default_factory=dict)
     last_validation: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class RunSummary:
     samples: Spread[Record] = field(default_factory=lambda: Spread(_MOST_SAMPLES))
     events: Spread[Record] = field(default_factory=lambda: Spread(_MOST_EVENTS))
     floating_point_operations: float = 0.0
+    stepping_seconds: float = 0.0
     most_memory: float = 0.0
     unreadable_lines: int = 0
 
@@ -86,10 +90,15 @@ class RunSummary:
 
     def _add_step(self, record: Record) -> None:
         step, seconds = quantity(record, "step"), quantity(record, "seconds")
-        passed = seconds - (quantity(self.last_step, "seconds") if self.last_step else 0.0)
+        tokens = quantity(record, "tokens") - (
+            quantity(self.last_step, "tokens") if self.last_step else 0.0
+        )
+        token_rate = quantity(record, "tokens_per_second")
         flops_rate = quantity(record, "flops_per_second")
-        if passed > 0 and flops_rate >= 0:
-            self.floating_point_operations += passed * flops_rate
+        if tokens > 0 and token_rate > 0:
+            self.stepping_seconds += tokens / token_rate
+            if flops_rate > 0:
+                self.floating_point_operations += tokens / token_rate * flops_rate
         memory = quantity(record, "memory_bytes")
         if memory > self.most_memory:
             self.most_memory = memory

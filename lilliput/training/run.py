@@ -28,25 +28,25 @@ from lilliput.tokens import (
     open_tokens,
     validation_windows,
 )
-from lilliput.train.card import model_card
-from lilliput.train.checkpoints import (
+from lilliput.training.card import model_card
+from lilliput.training.checkpoints import (
     Checkpoint,
     clear_leftovers,
     list_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
-from lilliput.train.live import RecordSink, live_view
-from lilliput.train.loop import Hooks, Loop, LoopState, enable_determinism, passed, run_loop
-from lilliput.train.metrics import MetricsFile
-from lilliput.train.objective import next_token
-from lilliput.train.optimizers import Optimizer
-from lilliput.train.planner import Plan, plan_run
-from lilliput.train.precision import MasterWeights
-from lilliput.train.recipe import Recipe, read_recipe, write_recipe
-from lilliput.train.run_report import write_run_report
-from lilliput.train.tensorboard import tensorboard_writer
-from lilliput.train.validation import Validation, validate
+from lilliput.training.live import RecordSink, live_view
+from lilliput.training.loop import Hooks, Loop, LoopState, enable_determinism, passed, run_loop
+from lilliput.training.metrics import MetricsFile
+from lilliput.training.objective import next_token
+from lilliput.training.optimizers import Optimizer
+from lilliput.training.planner import Plan, plan_run
+from lilliput.training.precision import MasterWeights
+from lilliput.training.recipe import Recipe, read_recipe, write_recipe
+from lilliput.training.run_report import write_run_report
+from lilliput.training.tensorboard import tensorboard_writer
+from lilliput.training.validation import Validation, validate
 
 _FINISHING_SECONDS = 1.5
 """Kept back from a budget by the clock for writing the model, the samples and the report."""

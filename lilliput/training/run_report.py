@@ -26,7 +26,7 @@ from lilliput.report import (
     table,
     text_samples,
 )
-from lilliput.train.run_summary import RunSummary, quantity, read_summary
+from lilliput.training.run_summary import RunSummary, quantity, read_summary
 
 
 def write_run_report(run_folder: Path | str) -> Path:
@@ -143,7 +143,7 @@ def _state(summary: RunSummary) -> str:
 
 
 def _mean_speed(summary: RunSummary) -> float:
-    seconds = quantity(summary.last_step, "seconds")
+    seconds = summary.stepping_seconds
     return quantity(summary.last_step, "tokens") / seconds if seconds > 0 else math.nan
 
 
@@ -154,7 +154,7 @@ def _mean(summary: RunSummary, name: str) -> float:
 
 def _device(recipe: Mapping[str, Any]) -> str | None:
     named = [value for name, value in _flat(recipe) if name.split(".")[-1] == "device"]
-    return str(named[0]) if named and named[0] else None
+    return str(named[0]) if named and named[0] != "auto" else None
 
 
 def _curve_sections(summary: RunSummary) -> Iterator[Section]:
@@ -279,7 +279,8 @@ def _sample_sections(summary: RunSummary) -> Iterator[Section]:
     ]
     if not samples:
         return
-    newest, older = samples[-1:], samples[-2::-1]
+    newest = [sample for sample in samples if sample.heading == samples[-1].heading]
+    older = [sample for sample in reversed(samples) if sample.heading != samples[-1].heading]
     body = [text_samples(newest)]
     if older:
         body.append(details("Earlier samples, newest first", text_samples(older)))

@@ -1,8 +1,8 @@
 """Batches → weights: the one loop and what surrounds it."""
 
-from lilliput.train.planner import Plan, plan_run
-from lilliput.train.recipe import Recipe, merge, read_recipe
-from lilliput.train.run import RunResult, resume_run, start_run
+from lilliput.training.planner import Plan, plan_run
+from lilliput.training.recipe import Recipe, merge, read_recipe
+from lilliput.training.run import RunResult, resume_run, start_run
 
 __all__ = [
     "Plan",

@@ -1,7 +1,7 @@
 """The model card: what the model is made of, what it cost, what it measures."""
 
-from lilliput.train.planner import Plan
-from lilliput.train.validation import Validation
+from lilliput.training.planner import Plan
+from lilliput.training.validation import Validation
 
 
 def model_card(

@@ -123,7 +123,8 @@ class Optimizer:
         after = scaled.norm(dim=(-2, -1), keepdim=True)
         rows, columns = gradient.shape[-2:]
         shape_factor: float = max(1.0, rows / columns) ** 0.5
-        return scaled * (before / (after + 1e-12)) * shape_factor
+        result: Tensor = scaled * (before / (after + 1e-12)) * shape_factor
+        return result
 
     def state(self) -> dict[str, Tensor]:
         """Everything a resumed run needs, by name."""

@@ -12,9 +12,9 @@ import tomli_w
 
 from lilliput.errors import UserError
 from lilliput.files import write_text
-from lilliput.train.budget import BudgetSettings
-from lilliput.train.optimizers import OptimizerSettings
-from lilliput.train.schedule import Schedule
+from lilliput.training.budget import BudgetSettings
+from lilliput.training.optimizers import OptimizerSettings
+from lilliput.training.schedule import Schedule
 
 
 def _setting(default: Any, text: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilliput.errors import UserError
-from lilliput.train.live import RecordSink
+from lilliput.training.live import RecordSink
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

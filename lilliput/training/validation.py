@@ -7,7 +7,7 @@ import torch
 
 from lilliput.model import Decoder
 from lilliput.tokens import ValidationWindows
-from lilliput.train.objective import next_token
+from lilliput.training.objective import next_token
 
 
 @dataclass(frozen=True)

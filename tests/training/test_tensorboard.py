@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.train.tensorboard import tensorboard_writer
+from lilliput.training.tensorboard import tensorboard_writer
 
 
 def test_records_become_curves_and_texts(tmp_path: Path) -> None:

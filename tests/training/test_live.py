@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lilliput.train.live import LogView, PanelView, live_view, step_line
+from lilliput.training.live import LogView, PanelView, live_view, step_line
 
 
 def step(number: int, **changes: Any) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from lilliput.errors import WorkFailed
 from lilliput.tokens import Position
-from lilliput.train.budget import Budget
-from lilliput.train.objective import Objective
-from lilliput.train.optimizers import Optimizer
-from lilliput.train.precision import MasterWeights
-from lilliput.train.recipe import RunSettings
-from lilliput.train.schedule import Schedule
+from lilliput.training.budget import Budget
+from lilliput.training.objective import Objective
+from lilliput.training.optimizers import Optimizer
+from lilliput.training.precision import MasterWeights
+from lilliput.training.recipe import RunSettings
+from lilliput.training.schedule import Schedule
 
 
 class BatchSource(Protocol):

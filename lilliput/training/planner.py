@@ -9,9 +9,9 @@ from lilliput.errors import UserError
 from lilliput.machine import best_precision, matmul_peak
 from lilliput.model import ModelConfig, shape_of_depth
 from lilliput.tokens import TokensManifest
-from lilliput.train.budget import Budget
-from lilliput.train.optimizers import OptimizerSettings
-from lilliput.train.recipe import Recipe
+from lilliput.training.budget import Budget
+from lilliput.training.optimizers import OptimizerSettings
+from lilliput.training.recipe import Recipe
 
 _REFERENCE_WIDTH = 192
 _DEEPEST = 24
