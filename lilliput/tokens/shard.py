@@ -243,7 +243,7 @@ class _SplitWriter:
             before = int(ends[start - 1]) if start else 0
             # One place is kept for the end-of-text that closes the stream.
             room = self._shard_tokens - 1 - (self._shards[-1].tokens if self._shards else 0)
-            stop = int(np.searchsorted(ends, before + room, side="right"))
+            stop = max(start, int(np.searchsorted(ends, before + room, side="right")))
             if stop == start:
                 if self._file is None or self._shards[-1].documents:
                     self._begin_shard()

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,21 @@ class Run:
 
 
 def recipe_of(source: Path | str, overrides: Mapping[str, Mapping[str, Any]]) -> Recipe:
-    """A recipe from a recipe file or a tokens folder, with sections of overrides over it.
+    """A recipe from a recipe file, a tokens folder or the name of a shipped recipe.
 
-    Raises UserError if `source` is neither.
+    Sections of overrides win over it. Raises UserError if `source` is none of these.
     """
     source = Path(source)
+    shipped = resources.files("lilliput") / "recipes" / f"{source}.toml"
+    if not source.exists() and source.parent == Path() and shipped.is_file():
+        with resources.as_file(shipped) as path:
+            return Recipe.from_dict(merge(read_recipe(path), overrides), f"recipe {source}")
     if source.is_dir():
         tables: dict[str, Any] = {"data": {"tokens": str(source)}}
     elif source.suffix == ".toml" or source.is_file():
         tables = read_recipe(source)
     else:
-        raise UserError(f"{source}: no such recipe file or tokens folder")
+        raise UserError(f"{source}: no such recipe file, tokens folder or shipped recipe")
     return Recipe.from_dict(merge(tables, overrides), str(source))
 
 

@@ -157,7 +157,7 @@ def test_a_loss_that_blows_up_ends_the_run_with_a_reason(tokens: Path, tmp_path:
 
 
 def test_refusals(tokens: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such recipe file or tokens folder"):
+    with pytest.raises(UserError, match="no such recipe file, tokens folder"):
         train(tmp_path / "absent", **settings(steps=1))
     with pytest.raises(UserError, match="does not say how big"):
         train(tokens, name=str(tmp_path / "a"), train={"steps": 3})

@@ -4,7 +4,7 @@
 
 from lilliput.corpus.stories.script import beat
 
-beat("open", "", "@open_{world} hero")
+beat("open", "", "@open_{world} hero\n?40 @detail_{world} hero")
 
 beat(
     "open_child",
@@ -96,6 +96,37 @@ beat(
 - {hero} was a {hero.trait} {hero.kind}, and {hero.his} {hero.home} was the [tidiest|coziest|warmest] of all.
 - Every day, {hero} looked for {hero.food}. When {hero.he} was full, {hero.he} liked to {hobby}.
 - {hobby.ing} was what {hero} liked [best|most].
+""",
+)
+
+beat(
+    "detail_child",
+    "hero",
+    """
+- {hero} always wore [a red cap|blue boots|a yellow scarf|two different socks|a green coat with big buttons|a striped shirt|shoes that were too big].
+- {hero.his} favorite food was [soup|rice|bread with honey|noodles|pancakes|cheese|apple pie|fish], and {hero.his} favorite color was [red|blue|green|yellow|orange|purple].
+- In {hero.his} pocket, {hero.he} always had [a button|a marble|a piece of string|an empty shell|a pencil] and [an old nut|a smooth stone|a bent nail|half a cookie|a feather].
+- {hero.his} hair was [as red as a fox|as black as the night|as yellow as straw|brown and very short|long and full of knots].
+- {hero.his} bed stood [under the roof|by the window|next to the stove|behind a blue curtain].
+- From {hero.his} window, {hero.he} could see [the sea|a hill with three trees|the roofs of the town|a field of corn|the old mill].
+- {hero} could [whistle louder than anyone|count to a thousand|stand on {hero.his} head|run faster than the neighbor's dog|sing the whole day].
+- {hero.his} [best|favorite] day of the week was [Monday|Tuesday|Friday|Saturday|Sunday], because there was [cake|music|no school|time to play|soup with noodles].
+- Most of all, {hero} liked [foxes|horses|owls|dogs|trains|ships|dragons|the moon|the rain|snow].
+""",
+)
+
+beat(
+    "detail_animal",
+    "hero",
+    """
+- {hero.his} bed was made of [dry leaves|soft moss|warm hay|old feathers].
+- {hero} had [one white ear|a white spot on the nose|very big eyes|a short tail|a funny little voice].
+- In the morning, {hero} liked to [look at the dew|wash in the stream|listen to the birds|sit on a warm stone].
+- {hero} knew every [path|stone|tree|flower] in the valley.
+- When it was cold, {hero} stayed at home and [told stories|hummed a tune|counted {hero.food}|looked at the snow].
+- {hero.his} [best|favorite] time of the year was [spring|summer|autumn], when there was [plenty to eat|sun all day long|so much to see].
+- Near {hero.his} {hero.home} stood [an old oak|a crooked pine|a big gray stone|a broken fence|a wild apple tree].
+- Most of all, {hero} liked [the smell of rain|the first snow|warm evenings|the sound of the stream|early mornings].
 """,
 )
 

@@ -118,7 +118,7 @@ def small_brave(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{hero} was very small, and the others often laughed about it.
+[{hero} was very small, and the others often laughed about it.|{hero} was the smallest of all, and nobody let {hero.him} forget it.|When the others played, they often forgot {hero.him}, because {hero} was so small.]
 - {big} laughed the loudest.
   big>hero/happy: [What can you do|Who needs you]? You are no bigger than a [nut|crumb|leaf]!
 - {big} lived nearby.
@@ -140,7 +140,7 @@ big/sad: Help! [Is anybody there?|Please, somebody help me!]
 - @bravely hero
 hero>big/brave: [Hold still|Do not move|I am here]. I will try.
 {hero} {rescue}. It took [a long time|all morning], and it was hard work.
-At last, {big} was free.
+[At last|In the end|When the sun went down], {big} was free.
 - big>hero/sorry: You saved me, and I was not kind to you. [I am sorry|Please forgive me].
   ?60 hero>big/kind: [That is all right|I forgive you|We all say silly things].
 - @sorry big hero
@@ -188,27 +188,27 @@ def race(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-In the same place lived {rival.new}. {rival} liked to boast.
+In the same place lived {rival.new}. {rival} [liked to boast|talked about only one thing|was very fast and never let anyone forget it].
 rival/proud: I am the fastest of all! [Nobody can beat me|No one runs like me]!
 - hero/brave: I will race you.
 - hero>rival: Let us have a race to {goal}.
 - Everybody was tired of hearing it.
   hero>rival/brave: Then let us have a race.
-{rival} laughed so hard that {rival.he} fell over.
+{rival} [laughed so hard that {rival.he} fell over|could not stop laughing|looked at {hero.him} and laughed].
 ?50 rival>hero: You? [You cannot even catch a snail|I can win on one leg]!
 
-{day}, all the animals came to watch. An old crow called, "One, two, three, go!"
-{rival} ran off like the wind. {hero} started slowly.
+{day}, all the animals came to watch. [An old crow called, "One, two, three, go!"|When the first leaf fell, the race began.|A goose counted to three, and off they went.|The owl clapped its wings, and the race began.]
+[{rival} ran off like the wind. {hero} started slowly.|{rival} shot away. {hero} took one step, and then the next.|In a flash, {rival} was gone. {hero} was still close to the start.]
 - Soon {rival} was far ahead and could not see {hero.him} anymore.
 - The others shook their heads.
 - Dust was all that {hero} could see in front of {hero.him}.
 So {rival} {rest}.
 ?40 rival: There is plenty of time.
-But {hero} did not stop. [Step by step|On and on|Bit by bit], {hero.he} went, past [a stone|the stream|a fence] and [up a hill|through the grass|around a bend].
+[But {hero} did not stop.|{hero} just went on.|{hero} did not look left or right.] [Step by step|On and on|Bit by bit], {hero.he} went, past [a stone|the stream|a fence] and [up a hill|through the grass|around a bend].
 - {hero.his} legs hurt, but {hero.he} [went on|did not stop].
 - hero: One more step. And one more.
 - {hero} <want> to rest >< {hero.he} thought of {goal}.
-{#twist}When {rival} looked up, {hero} was almost at {goal}! {rival} ran as fast as {rival.he} could, but it was too late.
+{#twist}When {rival} looked up, {hero} was almost at {goal}! {rival} [ran as fast as {rival.he} could|flew over the ground|jumped up and ran], but it was [too late|no use].
 {hero} had won!
 - Everyone [cheered|shouted {hero.his} name].
 - @proud hero
@@ -268,7 +268,7 @@ def afraid(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-But there was one thing that {hero} did not dare to do. {hero.he} did not dare to {skill}.
+[But there was one thing that {hero} did not dare to do. {hero.he} did not dare to {skill}.|Only one thing was wrong. {hero} was too scared to {skill}.|All the others could {skill}, but {hero} was afraid to try.|But when the others began to {skill}, {hero} always found a reason to stay behind.]
 - {hero} was afraid of {fear}.
 - When {hero} thought of {fear}, {hero.he} shook all over.
 - Every time {hero} came near {fear}, {hero.his} heart beat like a drum.
@@ -278,7 +278,7 @@ elder>hero/kind: [One day you will be ready|Everyone is afraid of something|You 
 - hero>elder/afraid: What if I fall?
 - {hero} was not so sure.
 
-{day}, {hero} was playing with {friend.him}. Suddenly, {friend} called for help!
+{day}, {hero} was playing with {friend.him}. [Suddenly|Then|All at once], {friend} [called for help|cried out|gave a loud cry]!
 - {friend} was in trouble, and {hero} could only get there if {hero.he} was brave enough to {skill}.
 - {friend} was stuck, and nobody else was near. To get to {friend.him}, somebody had to {skill}.
 @afraid hero
@@ -286,9 +286,11 @@ elder>hero/kind: [One day you will be ready|Everyone is afraid of something|You 
 - hero: Do not think. Just do it.
 - hero/brave: Hold on, {friend.call}! I am coming!
 {hero} {deed}.
-{#twist}And it worked! {hero} could {skill}!
+{#twist}[And it worked!|And look!|And nothing bad happened!] {hero} could {skill}!
 - It was not so bad. It even felt [wonderful|good].
-In no time, {hero} was there and helped {friend.him}.
+- {hero} almost forgot to be surprised.
+- [Was that all?|So this was what it was like!] {hero} laughed out loud.
+[In no time, {hero} was there and helped {friend.him}.|Soon {hero} reached {friend.him}, and together they got out of trouble.|A moment later, {friend} was safe.]
 @thanks friend hero
 ?40 @proud hero
 - elder>hero/proud: I [saw everything|heard what you did]. You were afraid, and you did it all the same. That is what brave means.
@@ -350,7 +352,7 @@ In return, {friend} [sang songs|told funny stories|made up games] all winter, an
     return cast.plan(
         """
 @open
-It was autumn, and {hero} was very busy. Every day, {hero.he} [gathered|collected|carried home] {hero.food} for the winter.
+[It was autumn, and {hero} was very busy.|The leaves were turning red, and {hero} had a lot to do.|When the nights grew cold, {hero} began to work.] Every day, {hero.he} [gathered|collected|carried home] {hero.food} for the winter.
 {friend} did not work at all. {friend} {idle}.
 - friend>hero/happy: Why do you work so hard? [The sun is shining|Come and play with me]!
 - friend>hero/happy: Winter is far away. [Come and play|Let us have fun]!
@@ -358,7 +360,7 @@ It was autumn, and {hero} was very busy. Every day, {hero.he} [gathered|collecte
   friend>hero: There is time enough for that.
 ?50 {#foreshadowing}A cold wind blew a yellow leaf across the grass.
 
-Then the snow came. It [snowed for three days|covered everything]. {hero} sat in {hero.his} warm {hero.home} and ate {hero.food}.
+[Then the snow came.|One morning, everything was white.|The days got short, and winter came.] It [snowed for three days|covered everything]. {hero} sat in {hero.his} warm {hero.home} and ate {hero.food}.
 [One night|One cold evening], there was a knock. It was {friend.call}, [blue with cold|white with snow].
 """.rstrip("\n")
         + (good if kind else bad),
@@ -384,11 +386,11 @@ def flattery(cast: Cast) -> Plan:
         """
 @open
 {day}, {hero} found {food.a}. {hero} carried {food.one} up to a high branch to eat in peace.
-{sly} came by and smelled it. How hungry {sly.he} was!
+{sly} came by and smelled it. [How hungry {sly.he} was!|{sly} had eaten nothing all day.|It smelled wonderful.]
 - {#foreshadowing}{sly} sat down below the branch and smiled a [thin|strange] smile.
 - {sly} began to think of a trick.
 sly>hero/kind: Good [morning|day], {hero.call}! [How beautiful you are today|What lovely eyes you have|How your coat shines]!
-{hero} did not answer. But it was nice to hear.
+[{hero} did not answer. But it was nice to hear.|{hero} looked away, but {hero.he} listened.|Nobody had ever said such a thing to {hero.him}.]
 - sly>hero/kind: They say that nobody [sings|dances] as well as you. [Is it true|May I see it|Will you show me]?
 - sly>hero/kind: I hear that you can [dance|sing] better than anyone. But I do not believe it.
 - {hero} felt [very proud|warm all over].

@@ -24,7 +24,7 @@ def sick_friend(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{day}, {hero} wanted to play with {friend.him}. But {friend} was sick and had to stay in bed.
+{day}, {hero} wanted to play with {friend.him}. [But {friend} was sick and had to stay in bed.|But nobody came to the door. {friend} was sick.|But {friend} lay in bed and could not get up.]
 - {friend} had a [cold|sore throat|bad cough] and a hot face.
 - {friend.his} nose was red, and {friend.his} voice was gone.
 - @sad hero
@@ -33,7 +33,7 @@ def sick_friend(cast: Cast) -> Plan:
   elder>hero/kind: When {friend} is better. [It will take some days|We must be patient].
 ?40 Without {friend.him}, the day was very long.
 
-{hero} wanted to do something.
+[{hero} wanted to do something.|There had to be a way to help.|{hero} could not just do nothing.]
 @idea hero
 {hero} {idea}.
 ?50 It took all morning. {hero} did not stop until everything was [right|ready|perfect].
@@ -90,14 +90,14 @@ It was almost {elder.his} birthday, and {hero} had no gift yet.
 ?50 Everyone else had a gift [already|in a shiny box], and {hero} felt small.
 
 @idea hero
-All [day|week], {hero} worked in secret. When {elder} came near, {hero} hid everything [under the bed|behind {hero.his} back|in a box].
+[All day|All week|Every evening|For three days], {hero} worked in secret. When {elder} came near, {hero} hid everything [under the bed|behind {hero.his} back|in a box].
 - elder>hero: What are you doing in there?
   hero>elder: Nothing!
 - Twice it went wrong, and {hero} had to start again.
 - There was paint on {hero.his} nose and glue in {hero.his} hair.
-On the birthday, everybody brought big presents. At last, it was {hero.his} turn.
+[On the birthday, everybody brought big presents.|Then the day came. The table was full of big boxes with ribbons.|On the big day, there were so many boxes that one could not see the table.] [At last|Last of all|Then], it was {hero.his} turn.
 hero>elder/sorry: It is only small. I made it myself.
-It was {made}. {elder} did not say anything.
+It was {made}. {elder} [did not say anything|was quiet|looked at it for a long time|opened the paper slowly and said nothing].
 - Then {hero} saw that {elder.his} eyes were wet.
 - {hero} was afraid that it was not good enough.
 elder>hero/happy: [This is the best gift of all|Nobody ever made me such a thing|I will keep it forever].
@@ -142,22 +142,22 @@ def balloon(cast: Cast) -> Plan:
 elder>hero: Shall I tie it to your hand? [It could fly away|The wind is strong].
 - hero>elder/proud: No, I can hold it myself!
 - {hero} shook {hero.his} head. {hero.he} was big enough.
-{#foreshadowing}{balloon.the} pulled a little at the string, as if it wanted to go somewhere.
+?70 {#foreshadowing}{balloon.the} pulled a little at the string, as if it [wanted to go somewhere|had a plan of its own|knew the way to the sky].
 - Then {hero} saw a [clown|duck|puppy] and wanted to [wave|clap]. The string slipped out of {hero.his} hand!
 - Then {hero} had to sneeze. The string slipped away!
 - Then {hero} tripped over a stone and let go of the string!
-{balloon.the} flew over the trees. It got smaller and smaller, until it was only a dot.
+[{balloon.the} flew over the trees. It got smaller and smaller, until it was only a dot.|Up it went, over the trees and over the roofs.|{hero} jumped, but it was too late. {balloon.the} was already as high as the birds.]
 @sad hero
 - hero>elder/sad: Come back! Please come back!
 - {hero} did not want another one. {hero.he} wanted this one.
 elder>hero/kind: [Maybe it has somewhere to go|Some things are only ours for a while|Let us wave. It is going on a trip].
-So {hero} waved until it was gone.
+[So {hero} waved until it was gone.|{hero} waved with both hands.|They stood there until they could not see it anymore.]
 
-But {balloon.the} did not get lost. It flew on and on.
+[But {balloon.the} did not get lost. It flew on and on.|{balloon.the} flew all day and all night.|And {balloon.the}? It flew over fields and rivers.]
 {#twist}At last, it came down {where}, where {other.new} was [sad and alone|sick in bed|looking at the sky].
 - {other} laughed for the first time that day.
 - other/happy: Did you come to visit me?
-And somehow, that night, {hero} dreamed of it and smiled.
+[And somehow, that night, {hero} dreamed of it and smiled.|{hero} never heard of it. But that night, {hero.he} had a good dream.|Far away, at home, {hero} thought of {balloon.the} and was not sad anymore.]
 ?60 @moral hero
 """,
         summary="{hero} loses a balloon, and it makes {other} happy.",
@@ -191,7 +191,7 @@ def neighbor(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-Next door lived {neighbor.a}. {neighbor.he} never smiled, and {neighbor.he} shouted when children were loud.
+Next door lived {neighbor.a}. [{neighbor.he} never smiled, and {neighbor.he} shouted when children were loud.|{neighbor.he} never said hello, and {neighbor.his} curtains were always closed.|Nobody had ever heard {neighbor.him} laugh.]
 - The children called {neighbor.him} the grump.
 - Nobody dared to ring {neighbor.his} bell.
 {day}, {ball.his} flew over the fence and broke one of {neighbor.his} windows.
@@ -202,7 +202,7 @@ Next door lived {neighbor.a}. {neighbor.he} never smiled, and {neighbor.he} shou
 * Everyone else ran away. {hero} stayed.
 @bravely hero
 {hero} <walk> to the door >> <ring> the bell.
-hero>neighbor/sorry: I broke your window. I am very sorry. I have no money, but I can work.
+hero>neighbor/sorry: [I broke your window|It was me. I broke the window]. [I am very sorry|I did not mean to do it]. [I have no money, but I can work|Can I do something for you].
 neighbor>hero/cross: [Hm|Well]! [Nobody ever says sorry to me|The others always run away]. You can {job}.
 
 So {hero} came every afternoon to {job}.
@@ -249,7 +249,7 @@ def waiting(cast: Cast) -> Plan:
 * {hero} painted a big sign to say welcome.
 * Every evening, {hero} looked down the road.
 
-On Sunday, {hero} sat at the window from early morning. A [truck|bike|horse] came by. A dog came by. But {elder} did not come.
+[On Sunday, {hero} sat at the window from early morning.|When Sunday came, {hero} was the first one to get up.|On Sunday, {hero} put on {hero.his} best clothes and waited.] A [truck|bike|horse] came by. [A dog came by.|Two old men came by.|A cat crossed the road.] But {elder} did not come.
 - @worried hero
 - It got late. The soup got cold.
 - hero>other/sad: What if the letter was wrong?
@@ -260,7 +260,7 @@ On Sunday, {hero} sat at the window from early morning. A [truck|bike|horse] cam
 - Then somebody [carried {hero.him} to bed|put a coat over {hero.him}|kissed {hero.him} on the nose]. It smelled of [rain|the sea|snow].
 - {hero} dreamed of a big, warm coat.
 {#twist}In the morning, there was {gift.a} on the pillow, and a voice was singing in the kitchen!
-hero/excited: {elder}! You are here!
+hero/excited: {elder}! [You are here!|You came back!|Is it really you?]
 @hug hero elder
 elder>hero/kind: [The bridge was broken, so I walked|I missed the train, so I walked all night|It snowed, but nothing could stop me].
 - They had {hero.his} sign and cold soup for breakfast.

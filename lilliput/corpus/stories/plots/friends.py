@@ -21,13 +21,13 @@ def sharing(cast: Cast) -> Plan:
 - {friend} was there too. {friend} looked at {toy} with big eyes.
 - There {hero.he} met {friend.him}.
 friend>hero: [Can I play with it too|May I have a turn|Can I try it, please]?
-hero>friend/cross: No! It is mine!
+hero>friend/cross: [No! It is mine!|No! You will break it.|Go away. I had it first.|It is mine, all mine!]
 ?60 {#conflict}{friend} tried to take {toy}, and {both} pulled [hard|and pulled].
 - {friend} walked away and sat down alone.
 - {friend} looked at the ground and said nothing more.
 - {friend} went to [play in the sand|look at the ducks|sit under a tree].
 
-{hero} played alone. But {hero.he} soon found that it was [no fun|not much fun|boring] without a friend.
+[{hero} played alone.|Now {hero} had it all to {hero.himself}.] But {hero.he} soon found that it was [no fun|not much fun|boring] without a friend.
 - There was no one to laugh with.
 - {toy} was nice, but it could not talk.
 - {hero} tried to {toy.use}, but it did not feel the same.
@@ -78,18 +78,18 @@ hero>friend: [Do you want to trade|Shall we trade]? I will give you {mine.my} fo
 - friend>hero/happy: [All right|Yes|Good idea]!
 - {friend} thought for a moment and nodded.
 
-At first, {hero} was happy. {hero.he} [ran home with {theirs}|showed {theirs} to everyone|played with {theirs} all afternoon].
+[At first, {hero} was happy.|{hero} was very happy with the trade.|For a few hours, everything was fine.] {hero.he} [ran home with {theirs}|showed {theirs} to everyone|played with {theirs} all afternoon].
 But [that night|in the evening], {hero} [missed|began to miss] {mine}.
 - {hero} lay in bed and could not sleep.
 - {hero.his} grandma had given it to {hero.him} a long time ago.
 - It was old, but it was full of good memories.
 hero/sad: [Why did I give it away?|I want it back!|I should not have done that!]
 The next [day|morning], {hero} <run> to {friend.him} // <carry> {theirs}.
-hero>friend/sorry: I am sorry. Can we trade back?
+hero>friend/sorry: [I am sorry|I made a mistake|Please do not be angry]. Can we trade back?
 - {#twist}{friend} began to laugh.
   friend>hero/happy: I was just coming to ask you the same thing! I missed mine too.
 - friend>hero/kind: [Yes, we can|Of course]. I missed mine a little too.
-So each of them got the old toy back.
+[So each of them got the old toy back.|And so they traded again.|Now everything was as before.]
 ?50 Then {both} had a better idea. From now on, they would play with both.
 ?60 @moral hero
 @friends_end hero friend both
@@ -130,14 +130,14 @@ def tower(cast: Cast) -> Plan:
 {friend} wanted to help.
 - hero>friend: First we need a [strong|wide] base.
 - friend>hero/excited: Let us make it [as tall as the door|so high that it touches the lamp]!
-{both} worked [all morning|for an hour|very hard]. But soon they could not agree.
+{both} worked [all morning|for an hour|very hard]. [But soon they could not agree.|Then the trouble began.|It went well for a while. Then it did not.]
 hero>friend/cross: [I want a door here|It must be round|Put the big ones here]!
 friend>hero/cross: No! [A window is better|It must be square|My way is better]!
 - {#conflict}{hero} pushed, and {friend} pushed back.
 - {#conflict}{both} shouted louder and louder.
 - {#conflict}{friend} pulled at one side, and {hero} pulled at the other.
-[Bang!|Crash!|Boom!] Everything fell down.
-For a moment, it was very quiet.
+[Bang!|Crash!|Boom!] [Everything fell down.|It all came down.|A moment later, there was only a big mess.]
+[For a moment, it was very quiet.|Nobody moved.|Both of them held their breath.]
 - @sad hero
 - {hero} looked at {friend.him}, and {friend} looked at {hero.him}.
 - Nobody had won, and nothing was left.
@@ -148,7 +148,7 @@ For a moment, it was very quiet.
 hero>friend/kind: What if we do it both ways? [You make that side and I make this side|One side can be yours and one side can be mine|First your idea, then mine].
 - friend>hero/happy: [Yes|That is a great idea|Good thinking]!
 - {friend} liked that.
-So {both} began again. This time, they [listened to each other|took turns|talked first and built after that].
+[So {both} began again.|{both} started from the beginning.|And so the work began again.] This time, they [listened to each other|took turns|talked first and built after that].
 - When it was done, it was better than the first one.
 - In the evening, it was taller than [a chair|the table|the cat on the table].
 - It had a round part and a square part, and it was [beautiful|wonderful|a bit strange and very nice].
@@ -201,11 +201,11 @@ def shy_friend(cast: Cast) -> Plan:
 ?60 hero: [Maybe you do not like me.|Do you not like me?|Are you cross with me?]
 ?50 {friend} shook [a little|as if it were cold].
 
-The next day, {hero} came back. This time, {hero.he} did not talk. {hero.he} just [sat down close by|lay down in the grass|sat there] and [began to hum|ate an apple|watched the clouds|made a crown of flowers].
+[The next day, {hero} came back.|The day after that, {hero} was there again.|{hero} thought about it all night and went back in the morning.] This time, {hero.he} did not [talk|ask any questions]. {hero.he} just [sat down close by|lay down in the grass|sat there] and [began to hum|ate an apple|watched the clouds|made a crown of flowers].
 - After a while, {friend} came a little closer. Then a little closer still.
 - They sat like that for a long time. It was quiet and nice.
 - {hero} put half of a cookie on a stone between them. Soon it was gone.
-At last, {friend} opened {friend.his} mouth.
+[At last, {friend} opened {friend.his} mouth.|Then {friend} said the first words.|After a long time, {friend} looked up.]
 friend>hero/sorry: I am [sorry|not cross]. I am only shy. [I did not know what to say|New things make me quiet].
 - hero>friend/kind: That is all right. [We do not have to talk|I can wait|I talk enough for two]!
 - hero>friend/kind: [I was shy once too|I am shy too sometimes]. It gets better.
@@ -260,12 +260,12 @@ friend>hero: [Will you|Can you] {task} for me[, please|]? [You must do it every 
 hero>friend/happy: [I promise|Yes, I promise|Of course I will]!
 ?40 {#foreshadowing}{friend} smiled, but {friend.he} looked back twice on the way.
 
-On the first day, {hero} did it. On the second day, there was {fun}.
+[On the first day, {hero} did it. On the second day, there was {fun}.|The first day went well. But then there was {fun}.|At first, {hero} was very careful. Then came {fun}.]
 - {hero} <play> and played >> <forget> all about {thing}.
 - hero: I can do it [tomorrow|later].
   But {hero} forgot.
 - {hero} was so busy that {hero.he} forgot {hero.his} promise.
-Then {hero} remembered. {hero.he} ran as fast as {hero.he} could. But {thing} {state}.
+[Then {hero} remembered. {hero.he} ran as fast as {hero.he} could.|On the last evening, it came back to {hero.him}. {hero} dropped everything and ran.|Only when {hero} was already in bed did {hero.he} remember. {hero.he} jumped up and ran.] But {thing} {state}.
 @sorry_inside hero
 - hero/sad: What have I done?
 - hero/sad: Oh no! I broke my promise!
@@ -306,11 +306,11 @@ def surprise_party(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-It was {hero.call}'s birthday, but nobody said anything about it.
+[It was {hero.call}'s birthday, but nobody said anything about it.|Today was {hero.call}'s birthday. But it looked like any other day.]
 - In the morning, {hero} waited for somebody to say happy birthday. Nobody did.
 - {hero} woke up early and waited. Nobody came.
 Then {hero} saw {friend.him}.
-hero>friend/happy: Good morning! Do you know what day it is?
+hero>friend/happy: [Good morning!|Hello, {friend.call}!] [Do you know what day it is?|Is there anything special today?|Have you forgotten something?]
 friend>hero: It is [Tuesday, I think|just a day|a good day to wash the windows]. [I have to go|I am very busy]!
 ?70 Later, {hero} saw that {friend} {secretly}.
 - @sad hero
@@ -318,10 +318,10 @@ friend>hero: It is [Tuesday, I think|just a day|a good day to wash the windows].
 - {#conflict}{hero} was so angry that {hero.he} did not want to see {friend.him} ever again.
 {hero} [went for a walk alone|sat alone all afternoon|walked around until it got dark].
 
-In the evening, {hero} came home. It was dark and very quiet.
+[In the evening, {hero} came home. It was dark and very quiet.|When it got dark, {hero} went home. There was no light in the window.|At last, {hero} was tired and went home. Everything was dark.]
 - {hero} <open> the door >> <step> inside.
 - {hero} went in slowly.
-{#twist}Surprise! All {hero.his} friends jumped up and [shouted|sang|cheered].
+{#twist}[Surprise!|Suddenly, there was light!|Then a hundred candles were shining.] All {hero.his} friends jumped up and [shouted|sang|cheered].
 - There was a [big cake|table full of food|cake with candles], and there were [flowers|paper stars|colored lamps] everywhere.
 - There were [lights|flowers|paper stars] all around, and a cake as [big as a wheel|tall as a hat].
 @surprised hero
@@ -405,7 +405,7 @@ def greedy(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{hero} loved to eat. Most of all, {hero.he} loved {food.many}.
+[{hero} loved to eat. Most of all, {hero.he} loved {food.many}.|Nothing in the world was better than {food.many}, thought {hero}.|{hero} could never get enough of {food.many}.]
 {day}, {elder} brought home a big basket of {food.many}.
 elder>hero: These are for everyone. [Take only one|You may have two|Leave some for the others], {hero.call}.
 - But when nobody was looking, {hero} ate one. And then one more.
@@ -417,7 +417,7 @@ elder>hero: These are for everyone. [Take only one|You may have two|Leave some f
 - {friend} asked for some too.
   hero>friend/cross: [No, they are all mine|Go away]!
 
-Soon {hero.call}'s belly began to hurt.
+[Soon|Before long|In the evening], {hero.call}'s belly began to [hurt|ache].
 - Oh, how it hurt! {hero} could not [run|stand up|play].
 - It felt [as heavy as a stone|like a big drum].
 - It made funny noises, and {hero} had to lie down.

@@ -292,7 +292,7 @@ Everybody [came to see|wanted to hold|looked at] the baby. Nobody [looked at|pla
 * {hero} got {toy.his} and put it next to the baby.
 * {hero} held {toy.his} up and made it dance.
 * {hero} <bring> {toy.his} >> <sing> very softly.
-The baby stopped crying. {baby} looked at {hero.him} and [smiled|laughed|held on to {hero.his} finger].
+[The baby stopped crying.|All at once, it was quiet.|The crying stopped.] {baby} looked at {hero.him} and [smiled|laughed|held on to {hero.his} finger].
 @surprised hero
 elder>hero/happy: Look! [The baby loves you|You are the first one to get a smile|You are a wonderful big {sib}].
 hero>baby/kind: [You can have it tonight|Do not cry. I am here|When you are big, I will show you everything].
@@ -336,7 +336,7 @@ elder>hero: We are going to move to a new house[, {hero.call}|].
 - {hero} did not like this news at all.
 They put [everything|all their things] in boxes. {hero} said goodbye to the kitchen, to the stairs and to {missed}.
 
-The new house was [big and quiet|empty and cold|clean and strange]. Nothing smelled like home.
+The new house was [big and quiet|empty and cold|clean and strange]. [Nothing smelled like home.|Even the light was different.|Every step sounded too loud.]
 @sad hero
 - At night, {hero} heard new noises and could not sleep.
 - {hero} sat on a box and thought of {missed}.
@@ -376,7 +376,7 @@ def a_lie(cast: Cast) -> Plan:
 @open
 ?50 {elder} had {vase.a}, and {elder.he} loved it very much.
 ?40 {#foreshadowing}{elder} always said not to play in the living room.
-{day}, {hero} was playing with {ball.a} in the living room, and {ball} hit {vase}. Crash! {vase} broke into [many|a hundred|small] pieces.
+{day}, {hero} was playing with {ball.a} in the living room, and {ball} hit {vase}. [Crash!|Oh no!|Clink!] {vase} broke into [many|a hundred|small] pieces.
 @afraid hero
 Then {elder} came in.
 elder>hero: [Who did this|What happened here|Who broke it]?
@@ -386,7 +386,7 @@ elder>hero: [Who did this|What happened here|Who broke it]?
 {#conflict}{elder} sent {pet.him} outside, [in the rain|into the cold yard|all alone].
 
 @sorry_inside hero
-Through the window, {hero} could see {pet.call}. {pet} looked so [sad|small|lonely].
+[Through the window, {hero} could see {pet.call}.|Outside, {pet} sat in front of the door and waited.|From outside came a small, sad sound. It was {pet.call}.] {pet} looked so [sad|small|lonely].
 - {hero} could not eat {hero.his} dinner.
 - {hero} tried to play, but it was no fun.
 @bravely hero

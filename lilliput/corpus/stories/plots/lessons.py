@@ -88,14 +88,14 @@ hero>elder/sorry: Thank you for coming. I do not deserve it. I will never do tha
 - {hero} was {hero.a} who had to watch the {herd} on the hill all day.
 - Every day, {hero.new} sat on the hill and watched the {herd}.
 - High on a green hill, {hero.new} watched the {herd} of the village.
-{hero} was [bored|very bored]. Nothing ever happened there.
+[{hero} was [bored|very bored]. Nothing ever happened there.|The days were long, and there was nobody to talk to.|{hero} had already counted the clouds, the stones and the flowers.]
 So {day}, {hero.he} played a trick.
 - hero/excited: Help! A {danger}! A {danger} is here!
 - {hero} <run> down the hill >> <shout> that a {danger} was coming.
-{elder} [dropped everything|stopped working] and ran up the hill. There was no {danger}. {hero} laughed and laughed.
+{elder} [dropped everything|stopped working] and ran up the hill. There was no {danger}. {hero} [laughed and laughed|fell over with laughter|only laughed].
 elder>hero/cross: [That is not funny|Do not do that again|We were afraid for you]!
 ?60 {#foreshadowing}{elder} shook {elder.his} head and went away slowly.
-The next day, {hero} did it again. Again {elder} came, and again there was no {danger}.
+[The next day, {hero} did it again.|It had been so funny that {hero} did it a second time.|Two days later, {hero} shouted once more.] Again {elder} came, and again there was no {danger}.
 - hero/happy: I tricked you again!
 - {#conflict}This time, {elder} was very angry.
 
@@ -138,7 +138,7 @@ def honest(cast: Cast) -> Plan:
 - {hero.his} heart beat fast.
 - {hero} looked around. Nobody was there.
 hero: [With this I could buy everything I want|Now I can buy a {toy.bare}|Nobody saw me].
-{#conflict}One voice inside said, "Keep it." Another voice said, "It is not yours."
+{#conflict}[One voice inside said, "Keep it." Another voice said, "It is not yours."|It would be so easy to keep it. But was it right?|"It is mine now," {hero} thought. But it did not sound true.]
 - {hero} sat on a bench and thought about it.
 - {hero} <put> it in a pocket >> <walk> a few steps. It felt as heavy as a stone.
 - {hero} thought of the one who had lost it.
@@ -147,7 +147,7 @@ Then {hero.he} saw {owner.him}, who was [looking under every bench|looking at th
 - owner/sad: Where can it be? It was all I had.
 - owner/sad: Oh dear, oh dear. I must find it.
 - {owner} looked close to tears.
-{hero} held up {purse.the}.
+{hero} [held up {purse.the}|went closer and held out {purse.the}|took one more look at {purse.the}. Then {hero.he} stood up].
 hero>owner/brave: Is this yours? I found it.
 - owner>hero/happy: Yes! Oh, thank you! I thought it was gone forever.
 - {owner} could hardly speak. {owner.he} only took {hero.his} hand and held it.
@@ -198,7 +198,7 @@ def showing_off(cast: Cast) -> Plan:
         """
 @open
 {hero} had {ride.a} and could ride very fast.
-{day}, {friend} was watching. {hero} wanted to show {friend.him} something.
+{day}, {friend} was watching. {hero} wanted [to show {friend.him} something|{friend.him} to see how good {hero.he} was|to do something great].
 - hero>friend/proud: [Watch me|Look]! I can do it {trick}!
 - hero>friend/proud: I am the best rider in the whole town! I can even ride {trick}.
 * friend>hero/afraid: [Please be careful|Do not do it|That is not safe]!
@@ -257,12 +257,12 @@ def taken(cast: Cast) -> Plan:
 {day}, {hero} went to [the shop|a little shop] with {elder.him}. On a shelf lay {thing.a}.
 - {hero} had never seen anything so nice.
 - How {hero} wanted to have it!
-{hero} had no money. {hero.he} looked around, and then {hero.he} put {thing.it} into a pocket.
+[{hero} had no money.|It cost too much.|But there was nothing in {hero.his} pocket but a button.] {hero.he} looked around, and then {hero.he} put {thing.it} into a pocket.
 - {owner} did not see it.
 - Nobody saw it. At least, {hero} thought so.
 ?40 {#foreshadowing}Outside, a dog barked at {hero.him}, as if it knew.
 
-At home, {hero} <hide> under the bed >> <look> at {thing}. But it was not as nice as before.
+At home, {hero} <hide> under the bed >> <look> at {thing}. [But it was not as nice as before.|It did not shine as it had in the shop.|Somehow, it was not nice anymore.]
 - @sorry_inside hero
 - Every time somebody came in, {hero} was afraid.
 - At dinner, {hero} could not eat. {hero.his} face was hot.

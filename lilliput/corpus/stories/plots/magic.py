@@ -76,16 +76,16 @@ def magic_thing(cast: Cast) -> Plan:
 - A voice whispered: "Three times, and no more."
 - Next to it was a note: "Three times only."
 ?30 @foreshadow
-Soon {hero} found out what was special. It was magic! It {power}.
+[Soon {hero} found out what was special. It was magic!|{hero} tried it at once. It was magic!|It did not look like much, but it was magic.] It {power}.
 @surprised hero
 The first time, {hero} [showed it to a friend|laughed with joy|could not believe it]. The second time, {hero} used it to [help a neighbor|make a sad baby laugh|cheer up a friend].
 - The third time, {hero} used it just for fun.
 - The third time was so much fun that {hero} forgot to count.
 - hero: Who cares about a rule? [One more time|I want more]!
-So {hero} used it a fourth time. That was too much. TROUBLE.
+[So {hero} used it a fourth time. That was too much.|Then {hero.he} did it once more, for the fourth time.|The fourth time was one time too many.] TROUBLE.
 @afraid hero
 hero/afraid: Stop! [Please stop|That is enough|Stop it]!
-But it did not stop.
+[But it did not stop.|It only got worse.|Nothing helped.]
 
 - Then {helper} came.
 - Just in time, there was {helper}.
@@ -156,11 +156,11 @@ On a hill above the village stood a [huge|dark|tall] castle, and in it lived {gi
   But {hero} was also curious.
 - hero: That does not sound like a monster. That sounds [sad|lonely].
 @bravely hero
-{hero} <walk> up the hill >> <knock> on the big door. [Boom, boom, boom.|The ground shook.] The door opened.
+{hero} <walk> up the hill >> <knock> on the big door. [Boom, boom, boom.|The ground shook.] [The door opened.|Slowly, the door opened.|Heavy steps came closer, and the door opened.]
 - {giant} was as tall as a tree.
 - {hero} had to look up, and up, and up.
 giant>hero: [Who is there|What do you want|Why are you not afraid]?
-hero>giant/brave: I am {hero.call}. I heard you cry. What is wrong?
+hero>giant/brave: [I am {hero.call}|My name is {hero.call}]. [I heard you cry. What is wrong?|You sounded so sad. Can I help you?|Why are you crying?]
 {#twist}{giant} sat down, and a tear as big as a bucket fell to the ground.
 giant>hero/sad: {reason}.
 - hero>giant/kind: [I can be your friend|Now somebody knows|I am here now].
@@ -213,10 +213,10 @@ def dragon(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{day}, {hero} found an egg {place.at}. It was green and warm.
+{day}, {hero} found an egg {place.at}. It was [green and warm|blue with golden spots|as big as a melon, and it was warm].
 - {hero} kept it under a blanket. On the third night, it went crack.
 - {hero} put it in {hero.his} hat and carried it home. Crack! It opened.
-Out came {dragon.a}, no bigger than a [shoe|cat]! It looked at {hero.him} and sneezed a small flame.
+Out came {dragon.a}, no bigger than a [shoe|cat]! It looked at {hero.him} and [sneezed a small flame|blew a little ring of smoke|burned a hole in the rug].
 @surprised hero
 hero/excited: [I will call you {dragon.call}|Your name will be {dragon.call}]!
 {dragon.call} was [very sweet|funny and friendly], but every time {dragon.call} sneezed, something caught fire. First it was {burned}.
@@ -229,7 +229,7 @@ elder>hero/cross: [A dragon cannot live in a house|This cannot go on|That dragon
 @idea hero
 - hero>dragon: What if a flame can be useful?
 - hero>dragon/kind: We only have to find the right job for you.
-That winter was very cold. {dragon.call} {useful}.
+[That winter was very cold.|Then the winter came, and it was a hard one.|They tried this and that. Then it worked.] {dragon.call} {useful}.
 - Everyone [was amazed|came to say thank you|wanted to meet the little dragon].
 - Soon everybody wanted {dragon.call} to come to their house too.
 * elder>hero/sorry: I was wrong. [{dragon} can stay|This dragon is a treasure].
@@ -288,27 +288,27 @@ def star_wish(cast: Cast) -> Plan:
     cast.roles.update(dream=wish[1], trouble=wish[2], back=wish[3])
     script = """
 @open
-Every night, {hero} had the same wish. What {hero.he} wanted most was WISH.
+[Every night, {hero} had the same wish.|But {hero} was not happy.|There was something {hero} thought about all day long.] What {hero.he} wanted most was WISH.
 - {friend} did not understand it.
   friend>hero: But you are fine just as you are!
 - {friend} only laughed about it.
 ?50 {#foreshadowing}friend>hero/wise: Be careful what you wish for.
 
-One night, a star fell from the sky.
+[One night, a star fell from the sky.|Then, one clear night, a star fell over the hill.|One evening, {hero} saw a star that moved.]
 - {hero} <close> {hero.his} eyes >> <make> a wish.
 - hero: Little star, please make my wish come true!
-In the morning, {hero.his} wish had come true. {hero} was {dream}!
+[In the morning, {hero.his} wish had come true.|When the sun came up, everything was different.|The next day, it had really happened.] {hero} was {dream}!
 - @happy hero
 - At first, it was wonderful.
 - hero/excited: It worked! It really worked!
-But soon it was not so good. {hero} {trouble}.
+[But soon it was not so good.|But it did not stay that way.|Then the trouble began.] {hero} {trouble}.
 - @sad hero
 - @worried hero
 - hero/sad: This is not what I wanted!
 ?50 {friend} called {hero.his} name, but {friend.he} sounded far away.
-[All day|For hours], {hero} waited for the night. When the first star came out, {hero.he} made another wish.
+[All day|For hours], {hero} waited for the night. When the first star came out, {hero.he} [made another wish|looked up and spoke to it].
 hero/sorry: Please, [make everything as it was|take it back|I want to be just me again].
-{#twist}When {hero} woke up, everything was as before. Had it been a dream?
+{#twist}When {hero} woke up, everything was [as before|as it had always been]. [Had it been a dream?|Was it only a dream?|It must have been a dream. Or not?]
 - There was a little dust on the pillow, and it was shining.
 - {hero} did not know. But how good it was to be {back}!
 @hug hero friend
@@ -349,7 +349,7 @@ def cloud(cast: Cast) -> Plan:
 hero: [Hello|Good morning], little cloud! [Are you lost|Why are you so low]?
 - The cloud [shook|trembled]. It was too small, and the other clouds had left it behind.
 - cloud>hero: I am {cloud}. The others are too fast for me.
-After that, the cloud [followed {hero.him} everywhere|came every day]. {hero} called it {cloud.call}.
+After that, the cloud [followed {hero.him} everywhere|came every day|was always near]. {hero} called it {cloud.call}.
 - When {hero} was hot, {cloud.call} gave some shade.
 - They played chase over the fields.
 - {cloud.call} turned into a sheep, a ship and a hat to make {hero.him} laugh.
@@ -357,17 +357,17 @@ After that, the cloud [followed {hero.him} everywhere|came every day]. {hero} ca
 * When {hero} was sad, {cloud.call} [danced in the air|made funny faces].
 * Every evening, {cloud.call} turned pink and said good night.
 
-But that summer, it did not rain for a long time. It was so dry that {field}.
+[But that summer, it did not rain for a long time.|But then came a long, hot summer.|Then the weather changed. For weeks, there was no rain.] It was so dry that {field}.
 ?50 @worried hero
 cloud>hero/sad: I could rain. But then I will be gone.
 - {#conflict}{hero} did not want that. {hero.he} wanted to keep {cloud.call} forever.
 - hero>cloud/sad: No! You are my friend. You must not go!
 - @sad hero
 cloud>hero/kind: [That is what clouds are for|It is the thing I can do best|They need me more than you do].
-[So it began to rain|Then the rain came down|And then it rained], drop by drop. {healed}. And {cloud.call} was gone.
-{hero} stood in the rain and did not know if {hero.his} face was wet from the rain or from tears.
+[So it began to rain|Then the rain came down|And then it rained], drop by drop. {healed}. And {cloud.call} was [gone|no longer there].
+[{hero} stood in the rain and did not know if {hero.his} face was wet from the rain or from tears.|{hero} held out both arms, to catch as much of it as {hero.he} could.|Everybody danced in the wet grass. Only {hero} looked up and cried a little.]
 ?50 @time_passes
-{#twist}Then, one morning, a small white cloud stopped right over {hero.his} head.
+{#twist}[Then, one morning, a small white cloud stopped right over {hero.his} head.|One day in autumn, a shadow fell on {hero.his} nose. It was a very small shadow.|And then, when {hero} had almost stopped looking, there was something white above the hill.]
 hero>cloud/excited: {cloud}! [You came back!|Is it you?]
 cloud>hero/happy: [Water always comes back. It only takes some time.|I was a river, and I was the sea. Now I am here again.|It was a long way, but I know the road now.]
 ?60 @happy hero

@@ -64,7 +64,7 @@ def night_noise(cast: Cast) -> Plan:
 - The floor was cold, and every shadow looked like a monster.
 - {hero.his} heart was so loud that {hero.he} could hear it.
 - {toy.his} came along, because two are braver than one.
-{#twist}Then {hero} saw what it was. It was CAUSE!
+{#twist}[Then {hero} saw what it was.|{hero} held up the light.|{hero} opened the door and looked.] It was CAUSE!
 - {hero} [laughed|had to laugh] out loud.
 - hero/happy: So it was you!
 - {hero} let out a long breath.
@@ -105,7 +105,7 @@ def bedtime(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-But {hero} did not like to go to bed.
+[But {hero} did not like to go to bed.|But every evening, it was the same. {hero} did not want to sleep.|There was only one thing {hero} did not like. It was bedtime.]
 elder>hero/kind: It is time to sleep, {hero.call}.
 - hero>elder/cross: I am not tired [at all|one bit]!
 - hero>elder: Only one more [game|story|song], please!
@@ -167,19 +167,19 @@ def moon(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-One night, the moon was big and round. {hero} wanted to have it, because {why}.
+[One night, the moon was big and round.|There was a full moon, as big as a wheel.|One evening, the moon came up behind the trees, yellow and round.] {hero} wanted to have it, because {why}.
 - hero>friend: Let us catch the moon!
 - {hero} told {friend.him} about it.
 * friend>hero: [Nobody can catch the moon|It is too far away|It is much too big]!
 * friend>hero/excited: Yes! [It cannot be so hard|We only need to go high enough]!
-{both} {way}. {hero} stretched up as high as {hero.he} could. But the moon was still far, far away.
+{both} {way}. {hero} [stretched up as high as {hero.he} could|stood on the tips of {hero.his} toes|reached out into the dark]. But the moon was [still far, far away|as far away as before|no closer at all].
 - {friend} jumped, but {friend.he} came down again with a bump.
 - They tried to catch it with a rope, but the rope came back alone.
 - The higher they went, the higher it seemed to be.
 @sad hero
 ?40 {#conflict}friend>hero/cross: I told you so! Now I am tired and cold.
 
-On the way home, they came to the [pond|lake|well]. {hero} looked down and could not believe it.
+On the way home, they came to the [pond|lake|well]. [{hero} looked down and could not believe it.|{hero} stopped and stared.|Something was shining down there.]
 {#twist}There was the moon, [round and white|shining and quiet], right in the water!
 - hero>friend/excited: Look! [It came down to us|It fell in]!
 - {hero} put one foot into the water. The moon broke into a hundred pieces, and then it was whole again.

@@ -22,7 +22,7 @@ def stuck_kite(cast: Cast) -> Plan:
 - {hero} laughed and ran after it.
 - hero/excited: Look how high it goes!
 ?30 {#foreshadowing}A dark cloud came over the hill, and the wind grew stronger.
-Then [a gust of wind came|the wind turned], and {toy} flew [right into|to the top of] a tall tree. It was stuck!
+Then [a gust of wind came|the wind turned], and {toy} flew [right into|to the top of] a tall tree. [It was stuck!|There it stayed.|And it did not come down again.]
 @sad hero
 
 - {hero} <jump> as high as {hero.he} could >< the branch was too high.
@@ -80,8 +80,8 @@ def rain(cast: Cast) -> Plan:
 [For days|All week], {hero} had waited for this day. {elder} had said that they would go to {place}.
 - {hero} packed [a bag|a big bag] with {food.a} and [a towel|a book|a map].
 - {hero} got up early and put on {hero.his} best shoes.
-But when {hero.he} looked out of the window, there were dark clouds. [Plop, plop, plop.|Drip, drop.] It began to rain.
-hero/sad: [Oh no|Not today]! Now we cannot go!
+[But when {hero.he} looked out of the window, there were dark clouds. [Plop, plop, plop.|Drip, drop.] It began to rain.|But in the night, the wind had changed. In the morning, rain was running down the window.|They were already at the door when the first drops fell. Soon it was pouring.]
+hero/sad: [Oh no|Not today|Why now]! [Now we cannot go!|Everything is ruined!|It was going to be the best day!]
 - @sad hero
 - {hero} pressed {hero.his} nose against the window.
 - @angry hero
@@ -154,7 +154,7 @@ def getting_lost(cast: Cast) -> Plan:
 elder>hero: Stay close to me. {#foreshadowing}If you get lost, [wait at|go to] {meeting}.
 - {hero} nodded, but {hero.he} was not really listening.
 - hero>elder: Yes, yes.
-There was so much to see! Then {hero} saw {lure}.
+[There was so much to see!|Everything was new and bright.|They walked and looked around.] Then {hero} saw {lure}.
 - {hero} followed, step by step, [farther and farther|around one corner and then another].
 - {hero} <stop> to look >> <forget> everything else.
 - {hero} only wanted to look for a moment. But the moment was long.
@@ -167,7 +167,7 @@ hero/afraid: {elder.call}! [Where are you|Can you hear me]?
 - Somebody came near. It was {helper.him}.
 helper>hero/kind: [Are you lost|Why are you crying], little one?
 hero>helper/sad: [Yes|I cannot find {elder.call}]. I want to go home.
-helper>hero/wise: [Think hard|Stay calm and think]. Did {elder.call} say what to do?
+helper>hero/wise: [Think hard|Stay calm and think|Do not worry]. [Did {elder.call} say what to do?|What did {elder.call} tell you this morning?|Is there a place where you should wait?]
 - {hero} <close> {hero.his} eyes >> <remember> the words.
 - Suddenly, {hero} remembered.
 hero/happy: I know! I have to go to {meeting}!
@@ -216,9 +216,9 @@ def garden(cast: Cast) -> Plan:
 {day}, {elder} gave {hero.him} a tiny seed.
 elder>hero: [Plant it and be patient|Put it in the ground|If you take care of it, it will become {plant}].
 hero>elder: Such a little thing? [It looks like nothing|It is as small as a crumb]!
-{hero} <dig> a small hole >> <put> the seed inside. Then {hero.he} gave it some water.
+{hero} <dig> a small hole >> <put> the seed inside. Then {hero.he} [gave it some water|gave it a drink from a small cup|put a stick next to it, so as not to forget the spot].
 
-The next morning, {hero} ran out to look. There was nothing.
+[The next morning, {hero} ran out to look. There was nothing.|Before breakfast, {hero} was already outside to look. But there was only earth.|The next day, {hero} looked for a green leaf. There was none.]
 - On the second day, there was nothing. On the third day, there was still nothing.
 - Every day {hero} came to look, and every day there was only brown earth.
 - {hero} waited for one whole week. Nothing.
@@ -228,7 +228,7 @@ The next morning, {hero} ran out to look. There was nothing.
 * @sad hero
 * {hero} wanted to dig it up again.
   elder>hero/wise: Wait. [It is busy under the ground|Good things take time|You cannot see it, but it is growing].
-But {hero} did not give up. {hero.he} watered it and [sang to it|talked to it|kept the snails away|pulled out the weeds].
+[But {hero} did not give up.|So {hero} went on.|{hero} thought about that and waited.] {hero.he} watered it and [sang to it|talked to it|kept the snails away|pulled out the weeds].
 ?40 One night there was a storm. {hero} <run> outside >> <put> a box over the spot.
 
 Then, one [morning|day], there was something green! It was [as thin as a thread|no bigger than a fingernail|very small].
@@ -266,14 +266,14 @@ def snow_day(cast: Cast) -> Plan:
 - @open_child hero
 - hero/excited: Snow! Look at all the snow!
   {hero} was {hero.a} who loved winter.
-When {hero} woke up [one winter morning|one morning], the whole world was white. It had snowed all night.
+When {hero} woke up [one winter morning|one morning], the whole world was white. [It had snowed all night.|Snow lay on the roofs, the trees and the fence.|There were no roads anymore, only snow.]
 {hero} put on {wear.his} and ran outside[ to find {friend.him}|, and {friend} came too].
 - The snow was [soft and deep|up to their knees], and everything was quiet.
 - Their feet went crunch, crunch, crunch.
 * friend>hero/excited: Let us make a snowman!
 * hero>friend/excited: I want to make the biggest snowman in the world!
 {both} rolled a big ball, a smaller one and a [tiny|little] one. They used [stones|buttons|nuts] for the eyes and a [carrot|stick] for the nose.
-But something was missing. The snowman looked [cold|sad|lonely].
+[But something was missing.|They stepped back and looked. Something was not right.|It was almost done.] The snowman looked [cold|sad|lonely].
 - hero: I know! [He is cold|He needs something to wear]!
 - friend>hero: Is he cold?
 {hero} took off {wear.his} and put {wear.one} on the snowman. Now he looked [happy|very fine|like a king].
@@ -386,7 +386,7 @@ def boat(cast: Cast) -> Plan:
 - The sea was [as flat as a plate|calm and blue], and the gulls were crying.
 - The boat went up and down, up and down.
 - {hero} put one hand in the cool water and laughed.
-They waited a long time. At last, {hero} caught {fish}.
+[They waited a long time. At last,|For an hour, nothing happened. Then|They sat very still, and suddenly] {hero} caught {fish}.
 - hero>elder/happy: Look what I caught!
 - {elder} laughed and clapped.
 * Then the wind [grew strong|began to blow]. Dark clouds came, and the waves [grew higher|got bigger and bigger].
@@ -439,12 +439,12 @@ def camping(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{day}, {hero} and {friend} put up a tent behind the house. They wanted to sleep outside for the first time.
+{day}, {hero} and {friend} put up a tent behind the house. [They wanted to sleep outside for the first time.|It was their first night outside.|They had waited all week for this night.]
 They had [pillows|blankets], a lamp and {food.a}.
 - When it got dark, {friend} told a story about a [ghost|giant|monster] with long arms.
 - They looked at the stars and counted them until they lost count.
 - The grass smelled sweet, and the moon was round.
-Then {hero} heard something. [Scratch, scratch.|Crack!|Rustle, rustle.]
+[Then|Suddenly|In the middle of the night], {hero} heard something. [Scratch, scratch.|Crack!|Rustle, rustle.]
 hero>friend/afraid: [Did you hear that|What was that]?
 friend>hero/afraid: [It is the wind|Something is out there|It is coming closer]!
 @afraid hero

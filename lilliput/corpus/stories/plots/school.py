@@ -17,12 +17,12 @@ def first_day(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-It was {hero.his} first day at school.
+[It was {hero.his} first day at school.|Today {hero} was going to school for the first time.|The summer was over, and school began.]
 - {hero} woke up very early. There was a funny feeling in {hero.his} belly.
 - hero>elder/sad: I do not want to go. [What if nobody likes me|Can I stay with you|Do I have to]?
   elder>hero/kind: [Everybody there is new today|Give it one day|I will be back before you know it].
 - {hero} put {toy.his} into {hero.his} bag, just in case.
-In front of the school, {hero} held {elder.his} hand tightly. Then {elder} had to go.
+In front of the school, {hero} held {elder.his} hand tightly. Then {elder} [had to go|waved and was gone|gave {hero.him} one last kiss and left].
 ?60 @afraid hero
 teacher>hero/kind: Good morning! [You can sit here by the window.|Come in, we were waiting for you.|What is your name?]
 - {hero} <sit> down >> <look> at the floor.
@@ -32,7 +32,7 @@ The room was [full of noise|big and bright]. There were [tables, books and paint
 - Next to {hero.him} sat {friend.new}. {friend} had red eyes.
 - At the next table, {friend.new} was crying quietly.
 - Then {hero} saw {friend.new}, who looked even more afraid.
-{hero} forgot to be afraid.
+[{hero} forgot to be afraid.|Now {hero} did not think of {hero.himself} anymore.|Suddenly, {hero} felt a little braver.]
 - hero>friend/kind: [Do you want to share my crayons?|You can hold my hand.|Do not cry. I am new too.]
 - {hero} took out {toy.his} and put it on the table between them.
 - hero>friend/kind: [I am scared too|It is my first day too]. Shall we be scared together?
@@ -67,7 +67,7 @@ def learning(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-There was one thing that {hero} could not do yet. {hero.he} could not {skill}.
+[There was one thing that {hero} could not do yet. {hero.he} could not {skill}.|But {hero} could not {skill}.|What {hero} wanted most was to {skill}.|Everyone thought that {hero} could {skill}. But it was not true.]
 - {other} could {skill} very well, and {other.he} let everyone know.
   {#conflict}other>hero/proud: You will never learn it!
 - {other} had learned it long ago.
@@ -75,7 +75,7 @@ There was one thing that {hero} could not do yet. {hero.he} could not {skill}.
 hero>elder: Can you teach me to {skill}?
 elder>hero/kind: [Of course|I can], but you will have to [practice|try many times|be patient].
 
-The first time, it went [all wrong|very badly|wrong]. The second time, it went wrong too.
+[The first time, it went [all wrong|very badly|wrong]. The second time, it went wrong too.|It looked so easy. It was not easy at all.|On the first day, {hero} only learned how it does not work.|The first try was bad. The next one was worse.]
 - hero/cross: [I cannot do it|It is too hard|I give up]!
 - {hero} wanted to cry.
 - @sad hero
@@ -134,20 +134,20 @@ def stage(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-The children wanted to put on a play. {teacher} gave everyone a part. {hero} was {part}. {hero.he} had to {act}.
+[The children wanted to put on a play. {teacher} gave everyone a part.|There was going to be a play at school, and everyone had a part.|Every year, the children put on a play for their families.] {hero} was {part}. {hero.he} had to {act}.
 - {hero} practiced every day, in the bath and in bed.
 - {hero} said {hero.his} words to the cat, to the wall and to {hero.his} soup.
 - {elder} helped {hero.him} to practice.
 ?40 friend>hero: [You are really good|I could not do that|I hope that I do not forget my words].
 
-Then the big evening came. The room was full of people. Behind the curtain, {hero} looked out.
+[Then the big evening came. The room was full of people.|At last, it was time. Every chair was taken.|When the evening came, all the families were there.] [Behind the curtain, {hero} looked out.|{hero} looked through a hole in the curtain.|{hero} could hear them all, talking and laughing.]
 - @afraid hero
 - {hero.his} mouth was dry, and {hero.his} knees shook.
 hero>friend/afraid: I cannot do it! [I forgot everything|They are all looking|My legs do not move]!
 - friend>hero/kind: [Look only at me|Take my hand|Breathe in, breathe out]. We will do it together.
 - friend>hero/kind: I am scared too. [Let us be scared together|But I think that it will be fun].
 - {friend} <take> {hero.his} hand >> <hold> it tightly.
-{hero} stepped out into the light.
+{hero} [stepped out into the light|took one step, and then another|walked onto the stage].
 - For a moment, it was very quiet. Then {hero} saw {elder.him} in the first row, and the words came back.
 - {#twist}{hero} fell over {hero.his} own feet! Everyone laughed. {hero} got up and bowed, as if it were part of the play. Now they laughed even more.
 - {hero} opened {hero.his} mouth. At first, only a squeak came out. Then the words came, louder and louder.
@@ -182,7 +182,7 @@ def tooth(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{hero} had a loose tooth. It [moved|wiggled] when {hero.he} [ate|talked|touched it].
+[{hero} had a loose tooth.|One of {hero.his} teeth was loose.|It began with a tooth. It was loose.] It [moved|wiggled] when {hero.he} [ate|talked|touched it].
 - {hero} wanted it to come out, but {hero.he} was also afraid.
 - hero>elder/afraid: Will it hurt when it comes out?
   elder>hero/kind: [Only a little|Not much|You will hardly feel it].
@@ -192,14 +192,14 @@ def tooth(cast: Cast) -> Plan:
 - {hero} jumped up and down to make it fall. It stayed where it was.
 - hero/cross: [I will never lose it|This tooth is stuck forever]!
 
-{day}, {hero} took a bite of {food.a}. [Crack!|Oh!] Something was hard.
+{day}, {hero} took a bite of {food.a}. [Crack!|Oh!] [Something was hard.|There was something that did not belong there.|That was no seed.]
 {#twist}The tooth was out! It was in {food.the}!
 @surprised hero
-hero/excited: [It is out|Look, a hole]! And it did not hurt at all!
+hero/excited: [It is out|Look, a hole]! [And it did not hurt at all!|I did not feel a thing!|At last!]
 - But then the tooth fell [under the stove|into a crack in the floor|out of {hero.his} hand]. {hero} and {elder} looked for a long time until they found it[ behind the bin| in the dust|].
 - {hero} looked in the mirror and laughed at the big hole.
 - Now {hero} could whistle through the hole.
-That night, {hero} put the tooth under the pillow.
+That night, {hero} put the tooth [under the pillow|in a little box under the pillow|in a sock under the pillow].
 ?50 {#foreshadowing}The window was open a little.
 In the morning, the tooth was gone, and there was {coin}.
 - hero>elder/happy: Was it you?
