@@ -39,7 +39,9 @@ def sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for name, value in values.items():
         if value is not None and value != ():
             section, _, field = name.partition("__")
-            tables.setdefault(section, {})[field] = list(value) if isinstance(value, tuple) else value
+            tables.setdefault(section, {})[field] = (
+                list(value) if isinstance(value, tuple) else value
+            )
     return tables
 
 

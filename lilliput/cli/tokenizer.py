@@ -101,6 +101,7 @@ def train(
         progress("Reading for the tokenizer", total=None, unit="B") as advance,
         warnings.catch_warnings(record=True) as notes,
     ):
+        warnings.simplefilter("always", UserWarning)
 
         def texts() -> Iterator[str]:
             for document in read_documents(sources, text_field=text_field, offline=offline):

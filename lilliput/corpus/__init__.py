@@ -2,7 +2,7 @@
 
 from lilliput.corpus.build import build_corpus
 from lilliput.corpus.documents import Document, document_id
-from lilliput.corpus.folder import Corpus, CorpusManifest, open_corpus, write_corpus
+from lilliput.corpus.folder import Corpus, CorpusManifest, open_corpus, open_part, write_corpus
 from lilliput.corpus.readers import read_documents
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "build_corpus",
     "document_id",
     "open_corpus",
+    "open_part",
     "read_documents",
     "write_corpus",
 ]

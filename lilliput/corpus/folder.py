@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,29 @@ class Corpus:
     def documents(self) -> Iterator[Document]:
         """Every document in order, with its metadata."""
         for part in self.parts:
-            for batch in pq.ParquetFile(part).iter_batches(batch_size=1024):
-                for row in batch.to_pylist():
-                    own = {name: row.pop(name) for name in _OWN_COLUMNS}
-                    known = {name: value for name, value in row.items() if value is not None}
-                    yield Document(**own, metadata=known)
+            with open_part(part) as file:
+                for batch in file.iter_batches(batch_size=1024):
+                    for row in batch.to_pylist():
+                        own = {name: row.pop(name) for name in _OWN_COLUMNS}
+                        known = {name: value for name, value in row.items() if value is not None}
+                        yield Document(**own, metadata=known)
 
     def texts(self) -> Iterator[str]:
         """Every text in order."""
         for part in self.parts:
-            for batch in pq.ParquetFile(part).iter_batches(batch_size=1024, columns=["text"]):
-                yield from batch.column(0).to_pylist()
+            with open_part(part) as file:
+                for batch in file.iter_batches(batch_size=1024, columns=["text"]):
+                    yield from batch.column(0).to_pylist()
+
+
+@contextmanager
+def open_part(part: Path) -> Iterator[pq.ParquetFile]:
+    """Open one part for reading. Raises UserError if it is damaged, also while it is read."""
+    try:
+        with pq.ParquetFile(part) as file:
+            yield file
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise UserError(f"{part}: damaged, build the corpus again: {error}") from None
 
 
 def open_corpus(folder: Path | str) -> Corpus:

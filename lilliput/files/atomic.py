@@ -13,9 +13,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     The temporary file is synced to disk before the rename and the folder after it, so that after
     a crash or power cut `path` holds either its old content or all of the new one. If the block
     raises, the temporary file is removed and `path` is untouched. The parent folder is made.
+    What a killed process left of an earlier write of `path` is removed too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -27,6 +29,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink()
         raise
     fsync_folder(path.parent)
+
+
+def _remove_leftovers(path: Path) -> None:
+    start, end = f".{path.name}.", ".tmp"
+    for name in os.listdir(path.parent):  # noqa: PTH208 (a glob would read the name as a pattern)
+        process = name[len(start) : -len(end)]
+        if name.startswith(start) and name.endswith(end) and process.isdigit():
+            import psutil
+
+            if not psutil.pid_exists(int(process)):
+                path.with_name(name).unlink(missing_ok=True)
 
 
 def fsync_folder(folder: Path) -> None:

@@ -39,12 +39,11 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = platform.processor() or platform.machine()
-    with suppress(OSError):
-        with open("/proc/cpuinfo", encoding="utf-8") as handle:  # noqa: PTH123
-            for line in handle:
-                if line.startswith("model name"):
-                    name = line.split(":", 1)[1].strip()
-                    break
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as handle:  # noqa: PTH123
+        for line in handle:
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
     if device.type == "mps":
         return f"Apple GPU ({name})"
     return f"{name}, {torch.get_num_threads()} threads"

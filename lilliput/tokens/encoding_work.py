@@ -8,14 +8,16 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from lilliput.corpus import open_part
+from lilliput.errors import WorkFailed
 from lilliput.files import shard_dtype
 from lilliput.tokens.manifest import SPLITS, Division
 from lilliput.tokens.tokenizer import Tokenizer
@@ -56,7 +58,7 @@ def units_of(parts: Sequence[Path]) -> list[Unit]:
     """Every row group of every part, in order."""
     units = []
     for part in parts:
-        with pq.ParquetFile(part) as file:
+        with open_part(part) as file:
             units += [Unit(part, number) for number in range(file.num_row_groups)]
     return units
 
@@ -85,14 +87,17 @@ def encode_units(
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    except BrokenProcessPool:
+        raise WorkFailed(
+            "a worker process died (no memory left?); the same command with fewer --workers goes on"
+        ) from None
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def encode_unit(unit: Unit, tokenizer: Tokenizer, division: Division) -> EncodedUnit:
     """Read, divide and encode one unit."""
-    with pq.ParquetFile(unit.part) as file:
-        texts: list[str] = file.read_row_group(unit.row_group, ["text"]).column(0).to_pylist()
+    texts = _read_texts(unit)
     chosen: dict[str, list[str]] = {split: [] for split in SPLITS}
     hashes = []
     for text in texts:
@@ -111,6 +116,12 @@ def encode_unit(unit: Unit, tokenizer: Tokenizer, division: Division) -> Encoded
         max(hashes),
         sum(int(split.sizes.sum()) for split in splits.values()),
     )
+
+
+def _read_texts(unit: Unit) -> list[str]:
+    with open_part(unit.part) as file:
+        texts: list[str] = file.read_row_group(unit.row_group, ["text"]).column(0).to_pylist()
+    return texts
 
 
 def hash_of_text(text: str) -> int:

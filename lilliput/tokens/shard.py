@@ -35,7 +35,7 @@ from lilliput.tokens.tokenizer import Tokenizer
 
 SHARD_TOKENS = 100_000_000
 # Below this much text, starting worker processes takes longer than encoding.
-SMALL_CORPUS_BYTES = 32 << 20
+SMALL_CORPUS_BYTES = 96 << 20
 _CHECKED_BYTES = 128 << 10
 
 

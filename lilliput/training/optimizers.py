@@ -31,6 +31,9 @@ class OptimizerSettings:
         default=0.02, metadata={"help": "peak learning rate of Muon"}
     )
     learning_rate: float = field(default=6e-3, metadata={"help": "peak learning rate of AdamW"})
+    embedding_learning_rate: float | None = field(
+        default=None, metadata={"help": "AdamW's for an untied embedding, if another"}
+    )
     momentum: float = field(default=0.95, metadata={"help": "momentum of Muon, after its warm-up"})
     momentum_warmup_steps: int = field(
         default=300, metadata={"help": "steps over which momentum rises from 0.85"}
@@ -80,13 +83,11 @@ class Optimizer:
         self.adamw = torch.optim.AdamW(
             [
                 {
-                    "params": [weights[n] for n in self.rest if weights[n].ndim >= 2],
-                    "weight_decay": settings.weight_decay,
-                },
-                {
-                    "params": [weights[n] for n in self.rest if weights[n].ndim < 2],
-                    "weight_decay": 0.0,
-                },
+                    "params": [weights[name]],
+                    "weight_decay": settings.weight_decay if weights[name].ndim >= 2 else 0.0,
+                    "peak": self._peak(name),
+                }
+                for name in self.rest
             ],
             lr=settings.learning_rate,
             betas=(settings.beta1, settings.beta2),
@@ -94,12 +95,19 @@ class Optimizer:
             fused=True,
         )
 
+    def _peak(self, name: str) -> float:
+        own = self.settings.embedding_learning_rate
+        untied = "head.weight" in self.weights
+        if name == "embedding.weight" and untied and own is not None:
+            return own
+        return self.settings.learning_rate
+
     def step(self, gradients: Mapping[str, Tensor], share: float) -> None:
         """One update with every peak learning rate times `share`; gradients are float32."""
         for name in self.rest:
             self.weights[name].grad = gradients[name]
         for group in self.adamw.param_groups:
-            group["lr"] = self.settings.learning_rate * share
+            group["lr"] = group["peak"] * share
         self.adamw.step()
         rate = self.settings.matrix_learning_rate * share
         for index, names in enumerate(self.stacks):

@@ -21,6 +21,8 @@ _USUAL_SHARE_OF_PEAK = 0.45
 TOKENS_PER_PARAMETER = 1.5
 """Training tokens for each parameter when a budget chooses the depth (see `choose_depth`)."""
 
+_COMPILE_PAYS_AFTER_SECONDS = 300.0
+
 _MOST_EPOCHS = 8.0
 """Passes over the text after which a bigger model beats a longer run."""
 
@@ -39,6 +41,7 @@ class Plan:
     peak_flops: float
     expected_tokens: float
     expected_seconds: float
+    compiled: bool
 
 
 def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Plan:
@@ -62,6 +65,8 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
     }[budget.kind]
     micro = _micro_batch_tokens(recipe, config, batch, device)
     optimizer = recipe.optimizer or optimizer_for(config)
+    seconds = 60 * budget.amount if budget.by_the_clock else expected_tokens * flops / rate
+    compiled = pays_to_compile(recipe.train.compile, device, seconds)
     complete = replace(
         recipe,
         model=replace(
@@ -75,9 +80,9 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
             recipe.train,
             device=device.type,
             precision="bfloat16" if precision == torch.bfloat16 else "float32",
+            compile="yes" if compiled else "no",
         ),
     )
-    seconds = 60 * budget.amount if budget.by_the_clock else expected_tokens * flops / rate
     return Plan(
         complete,
         config,
@@ -89,6 +94,7 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
         peak,
         expected_tokens,
         seconds,
+        compiled,
     )
 
 
@@ -99,6 +105,16 @@ def optimizer_for(config: ModelConfig) -> OptimizerSettings:
     the square root of it, as in nanochat.
     """
     return OptimizerSettings(learning_rate=6e-3 * math.sqrt(_REFERENCE_WIDTH / config.d_model))
+
+
+def pays_to_compile(choice: str, device: torch.device, seconds: float) -> bool:
+    """Whether torch.compile earns its minute of compiling back within the run.
+
+    On a CPU the hand-written kernels leave it nothing to gain (benchmarks/RESULTS.md).
+    """
+    if choice == "auto":
+        return device.type == "cuda" and seconds > _COMPILE_PAYS_AFTER_SECONDS
+    return choice == "yes"
 
 
 def choose_depth(

@@ -39,7 +39,7 @@ from lilliput.training.checkpoints import (
 from lilliput.training.live import RecordSink, live_view
 from lilliput.training.loop import Hooks, Loop, LoopState, enable_determinism, passed, run_loop
 from lilliput.training.metrics import MetricsFile
-from lilliput.training.objective import next_token
+from lilliput.training.objective import compiled_next_token, next_token
 from lilliput.training.optimizers import Optimizer
 from lilliput.training.planner import Plan, plan_run
 from lilliput.training.precision import MasterWeights
@@ -187,7 +187,7 @@ class _Run:
             reserve = min(reserve, 0.2 * 60 * self.plan.budget.amount)
         loop = Loop(
             weights=self.weights,
-            objective=next_token,
+            objective=compiled_next_token() if self.plan.compiled else next_token,
             batches=self.batches,
             optimizer=self.optimizer,
             schedule=self.plan.recipe.schedule,

@@ -16,7 +16,7 @@ from lilliput.corpus.stories import Story, generate_story
 from lilliput.corpus.stories.generator import LONGEST, SHORTEST
 from lilliput.corpus.stories.plan import BOOK
 
-WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
 
 
 @cache
@@ -25,7 +25,8 @@ def sample() -> tuple[Story, ...]:
 
 
 def words_of(text: str) -> list[str]:
-    return WORD.findall(text.lower())
+    """Lower-cased words; a possessive counts as its noun."""
+    return WORD.findall(text.lower().replace("'s ", " "))
 
 
 # Determinism
@@ -159,11 +160,11 @@ def test_form_and_articles() -> None:
 
 WRONG_AGREEMENT = re.compile(
     r"\b(they|we|you|they all) (was|is|has|does|wants|likes|says|goes)\b"
-    r"|\b(he|she|it) (were|are|have|do|want|like|say|go)\b(?<!it were)"
+    r"|\b(he|she) (were|are|have|do|want|like|say|go)\b"
     r"|\b(I) (is|are|has|does|were)\b"
     r"|\bthe (boots|mittens|crayons|cookies|muffins|berries|plants|shoes|pancakes) (was|is|has)\b"
     r"|\ba (boots|mittens|crayons|cookies|muffins|berries|grapes|cherries|pancakes|bread|soup)\b"
-    r"|\b(two|three|many) \w+[^s] (was|were)\b",
+    r"|\b(two|three|many|both) \w+ was\b",
     re.IGNORECASE,
 )
 # What only a wrong rule makes: buyed, runned, goed.
@@ -179,12 +180,13 @@ def test_verbs_agree_and_have_their_forms() -> None:
         assert not wrong, (wrong, story.text)
         form = WRONG_FORM.search(story.text)
         assert not form or form[0] in {"played", "stayed", "obeyed", "eyed"}, (form, story.text)
-        assert not re.search(r"\b(him|her|them) (was|were|had|went|ran|said)\b(?! it)", story.text)
+        assert not re.search(r"(?<!of )\b(him|them) (was|were|had|went|ran|said)\b", story.text)
 
 
 QUESTION = re.compile(
-    r"(who|what|which|why|where|when|how|can|could|may|will|would|do|does|did|is|are|was|were|have|has|had"
-    r"|shall|should|am|so|only|on|such|but|and|not|you\?|me\?|please, \w+, can)\b",
+    r"(who|what|which|why|where|when|how|can|could|may|will|would|do|does|did|is|are|was|were"
+    r"|have|has|had|shall|should|am|don't|isn't|aren't|can't|so|only|on|such|but|and|not"
+    r"|you\?|me\?|please, \w+, can)\b",
     re.IGNORECASE,
 )
 
@@ -205,7 +207,7 @@ def test_pronouns_fit_the_only_character() -> None:
     checked = 0
     for story in sample():
         people = json.loads(story.facts)["characters"]
-        gender = {person["name"]: person["gender"] for person in people if "gender" in person}
+        gender = {person["name"]: person["pronoun"] for person in people if "pronoun" in person}
         told = re.sub(r'"[^"]*"', "", story.text)
         pronouns = set(words_of(told)) & (PRONOUNS["he"] | PRONOUNS["she"])
         if set(gender.values()) == {"she"} and len(gender) == len(people):
@@ -222,7 +224,7 @@ def test_pronouns_fit_the_only_character() -> None:
 
 def check_metadata(story: Story) -> None:
     lower = story.text.lower()
-    words = set(words_of(lower.replace("'", " ")))
+    words = set(words_of(lower))
     facts = json.loads(story.facts)
     assert facts["plot"] == story.plot
     assert story.characters == tuple(person["name"] for person in facts["characters"])

@@ -188,7 +188,7 @@ def test_a_split_smaller_than_a_batch_goes_round(align: Any) -> None:
 
 def test_impossible_requests_are_refused() -> None:
     split = numbered_split([6, 6])
-    with pytest.raises(UserError, match="13 tokens, too few for a context of 13: .* at most 12"):
+    with pytest.raises(UserError, match=r"13 tokens, too few for a context of 13: .* at most 12"):
         Batches(split, context_length=13, batch_size=1, seed=0)
     with pytest.raises(UserError, match="align 'sideways'"):
         Batches(split, context_length=4, batch_size=1, seed=0, align="sideways")  # type: ignore[arg-type]

@@ -19,10 +19,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from token_samples import make_corpus, make_texts
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, WorkFailed
 from lilliput.files import read_json, read_shard
-from lilliput.tokens import Tokenizer, open_tokens, shard, tokenize_corpus, train_tokenizer
+from lilliput.tokens import (
+    Tokenizer,
+    encoding_work,
+    open_tokens,
+    shard,
+    tokenize_corpus,
+    train_tokenizer,
+)
 from lilliput.tokens.encoding_work import hash_of_text, tail_start
+from lilliput.tokens.manifest import Division
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -232,6 +240,40 @@ def test_an_empty_corpus_and_impossible_settings_are_refused(
         tokenize_corpus(corpus, tokenizer, tmp_path / "t", validation_share=1.0)
     with pytest.raises(UserError, match="a shard"):
         tokenize_corpus(corpus, tokenizer, tmp_path / "t", shard_tokens=1 << 31)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_corpus_is_refused(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(shard, "SMALL_CORPUS_BYTES", 0)
+    corpus = make_corpus(tmp_path / "c", make_texts(2000), 5000)
+    part = corpus / "part-00003.parquet"
+    content = part.read_bytes()
+    middle = len(content) // 2
+    part.write_bytes(content[: middle - 5000] + bytes(10_000) + content[middle + 5000 :])
+    with pytest.raises(UserError, match=r"part-00003\.parquet: damaged"):
+        tokenize_corpus(corpus, tokenizer, tmp_path / "t", workers=workers)
+    part.write_bytes(content[:-20])
+    with pytest.raises(UserError, match=r"part-00003\.parquet: damaged"):
+        tokenize_corpus(corpus, tokenizer, tmp_path / "t", workers=workers)
+    part.write_bytes(content)
+    tokenize_corpus(corpus, tokenizer, tmp_path / "t", workers=workers)
+    tokenize_corpus(corpus, tokenizer, tmp_path / "fresh")
+    assert hashes(tmp_path / "t") == hashes(tmp_path / "fresh")
+
+
+def test_a_dead_worker_is_a_failure_of_the_work(
+    tmp_path: Path, corpus: Path, tokenizer: Tokenizer
+) -> None:
+    units = encoding_work.units_of(sorted(corpus.glob("*.parquet")))
+    encoded = encoding_work.encode_units(units, tokenizer, Division(0.1, 1 << 60), workers=2)
+    next(encoded)
+    for worker in psutil.Process().children(recursive=True):
+        if "spawn_main" in " ".join(worker.cmdline()):
+            worker.kill()
+    with pytest.raises(WorkFailed, match="worker process died"):
+        list(encoded)
 
 
 def test_from_the_command_line(tmp_path: Path, corpus: Path, tokenizer: Tokenizer) -> None:

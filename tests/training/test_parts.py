@@ -34,9 +34,7 @@ def test_wsd_is_flat_then_linear() -> None:
     assert schedule.share(999, 1.0) == 0.0
 
 
-@given(
-    st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["wsd", "cosine"])
-)
+@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["wsd", "cosine"]))
 def test_share_stays_within_its_bounds(
     step: int, progress: float, decay: float, shape: Any
 ) -> None:

@@ -127,9 +127,11 @@ def test_resuming_after_a_kill_gives_the_same_bits(tokens: Path, tmp_path: Path)
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
         metrics = Path(name) / "metrics.jsonl"
-        while f'"step": {wanted}' not in (
-            metrics.read_text(encoding="utf-8") if metrics.exists() else ""
-        ) and process.poll() is None:
+        while (
+            f'"step": {wanted}'
+            not in (metrics.read_text(encoding="utf-8") if metrics.exists() else "")
+            and process.poll() is None
+        ):
             assert time.monotonic() < deadline, "the run did not get there"
             time.sleep(0.005)
         process.kill()

@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from lilliput.corpus.stories.discourse import Telling
 from lilliput.corpus.stories.grammar import START, participle, past
+from lilliput.corpus.stories.variants import vary
 
 Teller = Callable[[Telling], str]
 Node = str | Teller
@@ -63,7 +64,7 @@ def _sequence(tokens: list[str], at: int, text: str) -> tuple[Node, int]:
             for number, piece in enumerate(pieces):
                 if number or (after_choice and piece.startswith(" ")):
                     parts += [" ", _next_sentence]
-                parts.append(piece.lstrip() if after_choice and not number else piece)
+                parts += vary(piece.lstrip() if after_choice and not number else piece)
         at += 1
     return _join(parts), at
 
@@ -82,7 +83,8 @@ def _join(parts: list[Node]) -> Node:
 
 
 def _next_sentence(telling: Telling) -> str:
-    telling.end_sentence()
+    if not telling.quoting:
+        telling.end_sentence()
     return START
 
 

@@ -36,11 +36,13 @@ class Telling:
         self.current: list[Entity] = []
         self.pronouns_in_a_row = 0
         self.quoting = False
+        self.plain = False  # phrases of the plan: no pronouns for subjects, no variation
         self.participles = False  # verbs in <angle brackets> are told as -ing forms
         self.features: set[str] = set()
         self.entities: list[Entity] = []  # everything seen, in order
         self.moral = ""
         self.airy = dice.random() < 0.4  # speech starts a new paragraph
+        self.casual = dice.random() < 0.3  # contractions outside of speech too
 
     def end_sentence(self) -> None:
         self.previous = self.current

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lilliput.corpus.stories import beats, plots
+from lilliput.corpus.stories.characters import Character
 from lilliput.corpus.stories.dice import Dice
 from lilliput.corpus.stories.discourse import Telling
-from lilliput.corpus.stories.entities import Character, Place, Thing
 from lilliput.corpus.stories.lexicon.words import ADJECTIVES, NOUNS, VERBS
 from lilliput.corpus.stories.plan import BOOK, Cast, Plan
 from lilliput.corpus.stories.script import phrase, tell
+from lilliput.corpus.stories.things import Place, Thing
 
 _ = (beats, plots)  # importing them registers every beat and plot
 _PLOTS = tuple(BOOK.plots[name] for name in sorted(BOOK.plots))

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from lilliput.corpus.stories.characters import Character, Group, Kind
 from lilliput.corpus.stories.dice import Dice
-from lilliput.corpus.stories.entities import Character, Group, Kind, Phrase, Place, Thing
 from lilliput.corpus.stories.lexicon import people
 from lilliput.corpus.stories.lexicon.activities import ANIMAL_HOBBIES, CHILD_HOBBIES, DAYS
 from lilliput.corpus.stories.lexicon.animals import HEROES, KINDS, WISE
 from lilliput.corpus.stories.lexicon.places import PLACES, PlaceKind
 from lilliput.corpus.stories.lexicon.things import COLOURS, THINGS, ThingKind
+from lilliput.corpus.stories.things import Phrase, Place, Thing
 
 Value = TypeVar("Value")
 
@@ -219,6 +220,8 @@ class Cast:
         adjective = ""
         if kind.adjectives and (not colour or self.dice.chance(0.4)):
             adjective = self.dice.pick(kind.adjectives)
+        if adjective in COLOURS:
+            adjective, colour = "", adjective
         thing = Thing(
             kind.noun,
             adjective=adjective,

@@ -25,6 +25,7 @@ Step = Callable[[Telling, list[str]], None]
 _SPEECH = re.compile(r"((?:\{#\w+\})*)(\w+)(?:>(\w+))?(?:/(\w+))?: (.+)")
 _BEATS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 _COMPILED: dict[str, Step] = {}
+_PHRASES: dict[str, Node] = {}
 PARAGRAPH = "\n\n"
 
 
@@ -42,16 +43,14 @@ def tell(script: str, telling: Telling) -> str:
 
 
 def phrase(text: str, telling: Telling) -> str:
-    """Tell a phrase about the story (for its metadata): by name, without pronouns for subjects."""
-    telling.quoting = True
-    told = run(compile_line(text) if text not in _PHRASES else _PHRASES[text], telling)
-    if text not in _PHRASES:
-        _PHRASES[text] = compile_line(text)
-    telling.quoting = False
+    """Tell a phrase of the plan, for the metadata: everybody by name."""
+    node = _PHRASES.get(text)
+    if node is None:
+        node = _PHRASES[text] = compile_line(text)
+    telling.quoting = telling.plain = True
+    told = run(node, telling)
+    telling.quoting = telling.plain = False
     return finish(told)
-
-
-_PHRASES: dict[str, Node] = {}
 
 
 def _compiled(script: str) -> Step:

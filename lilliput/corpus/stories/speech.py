@@ -9,7 +9,7 @@ from lilliput.corpus.stories.grammar import START
 # Tone → reporting verbs, what may follow them, what the speaker may do just before speaking.
 _Tone = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 _TONES: dict[str, _Tone] = {
-    "": (("said",), ("",), ("looked up", "thought for a moment", "stopped")),
+    "": (("said",), ("",), ("looked up", "thought for a moment", "turned around")),
     "happy": (
         ("said", "said", "cheered", "laughed", "called"),
         ("", "with a smile", "happily", "with a big smile"),
@@ -18,7 +18,7 @@ _TONES: dict[str, _Tone] = {
     "sad": (
         ("said", "said", "whispered", "cried"),
         ("", "sadly", "in a small voice", "with tears falling down"),
-        ("looked down", "wiped away a tear", "let out a sigh", "sat down"),
+        ("looked down", "wiped away a tear", "let out a sigh", "let out a small sob"),
     ),
     "cross": (
         ("said", "shouted", "cried"),
@@ -83,36 +83,45 @@ def compile_speech(speaker: str, listener: str, tone: str, text: str) -> Teller:
 
     def tell(telling: Telling) -> str:
         telling.features.add("dialogue")
-        random = telling.random
-        form = random()
-        if form < 0.12:
+        form = telling.random()
+        if form < (0.14 if tone else 0.04):
             action = f"{run(who, telling)} {telling.dice.pick(actions)}. "
             return f"{START}{action}{_quote(words, telling)}"
         if form < 0.38:
-            lead = run(who, telling)
-            said = _quote(words, telling)
-            verb = _report(verbs, said, telling)
-            tag = _listener(verb, whom, telling) if random() < 0.6 else verb
-            manner = telling.dice.pick(manners) if random() < 0.3 else ""
-            return (
-                f"{START}{lead} {tag} {manner}, {said}"
-                if verb != "wanted to know"
-                else (f"{START}{lead} asked, {said}")
-            )
+            return START + leading(telling)
+        return trailing(telling)
+
+    def leading(telling: Telling) -> str:
+        """`Tom said to Lily sadly, "I am tired."`"""
+        subject = run(who, telling)
+        listening = run(whom, telling) if telling.random() < 0.6 else ""
         said = _quote(words, telling)
-        before, after = _halves(said) if random() < 0.3 else (said, "")
+        verb = _report(verbs, said, telling)
+        if verb == "wanted to know":
+            verb = "asked"
+        manner = telling.dice.pick(manners) if telling.random() < 0.3 else ""
+        return f"{subject} {_heard(verb, listening)} {manner}, {said}"
+
+    def trailing(telling: Telling) -> str:
+        """`"I am tired," said Tom sadly.` or `"I am tired," said Tom. "I want to sleep."`"""
+        said = _quote(words, telling)
+        before, after = _halves(said) if telling.random() < 0.3 else (said, "")
         verb = _report(verbs, before, telling)
-        subject = run(name if random() < 0.3 else who, telling)
-        inverted = subject not in {"he", "she", "they"} and verb != "wanted to know"
-        if inverted and random() < 0.55:
+        subject = run(name if telling.random() < 0.3 else who, telling)
+        if (
+            subject not in {"he", "she", "it", "they"}
+            and verb != "wanted to know"
+            and (telling.random() < 0.55)
+        ):
             tag = f"{verb} {subject}"
         else:
-            with_listener = verb in _TO_LISTENER and random() < 0.15
-            tag = f"{subject} {_listener(verb, whom, telling) if with_listener else verb}"
-        manner = telling.dice.pick(manners) if random() < 0.4 and verb != "wanted to know" else ""
+            listening = run(whom, telling) if telling.random() < 0.15 else ""
+            tag = f"{subject} {_heard(verb, listening)}"
+        if verb != "wanted to know" and telling.random() < 0.4:
+            tag += " " + telling.dice.pick(manners)
         if not after and before[-2] == ".":
             before = before[:-2] + ',"'
-        return f"{before} {tag} {manner}.{after}"
+        return f"{before} {tag}.{after}"
 
     return tell
 
@@ -134,10 +143,9 @@ def _report(verbs: tuple[str, ...], quote: str, telling: Telling) -> str:
     return verb
 
 
-def _listener(verb: str, whom: Node, telling: Telling) -> str:
-    if not whom or verb not in _TO_LISTENER:
-        return verb
-    return f"{_TO_LISTENER[verb]} {run(whom, telling)}"
+def _heard(verb: str, listener: str) -> str:
+    """The reporting verb, with the listener if one is named: `asked Tom`, `said to Tom`."""
+    return f"{_TO_LISTENER.get(verb, 'said to')} {listener}" if listener else verb
 
 
 def _halves(quote: str) -> tuple[str, str]:

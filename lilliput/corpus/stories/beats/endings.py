@@ -38,7 +38,7 @@ beat(
 - It was the best day of [the year|the whole summer|all].
 - That night, {who} <fall> asleep with a smile.
 - That evening, {who} [told everyone at home about it|slept very well|was tired but happy].
-- {who} never forgot that day.
+- It was a day to remember.
 - And every time {who} thought of it, {who.he} smiled.
 - {who} could not wait for the next day.
 - When the moon came up, {who} was already [asleep|dreaming].

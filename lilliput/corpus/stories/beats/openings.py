@@ -31,7 +31,7 @@ beat(
   @about_child hero
 - At the edge of [the forest|a big town|a green meadow], {hero.new} lived with {hero.his} family.
   ?60 @about_child hero
-- Some children are loud and some are quiet. {hero} was a {hero.trait} {hero.kind}.
+- [Some children are loud and some are quiet.|Some children love noise and some love quiet.|There are many kinds of children.|Everyone is good at something.|No two children are the same.] {hero} was a {hero.trait} {hero.kind}.
 - {hero} was the [smallest|youngest|tallest] child in the [street|village|class].
   ?60 @about_child hero
 - Have you ever met {hero.a} who loves to {hobby}? {hero.call} was just like that.
@@ -65,7 +65,7 @@ beat(
   @about_animal hero
 - Once upon a time, in a [deep|green|quiet|big] [forest|valley|wood], there lived {hero.new}.
   @about_animal hero
-- {hero} was {hero.a}. {hero} loved to {hobby}.
+- {hero.call} was {hero.a} who loved to {hobby}.
 - {hero.new} lived in a [cozy|warm|small|little] {hero.home}.
   @about_animal hero
 - [Far away|Not far from here|Long ago], there was {hero.new} who loved to {hobby}.

@@ -6,7 +6,7 @@ small, big, pet, hero (may be a story's hero), wise (may give advice), sly, slow
 
 # ruff: noqa: E501 (one sentence or one row to a line)
 
-from lilliput.corpus.stories.entities import Kind
+from lilliput.corpus.stories.characters import Kind
 from lilliput.corpus.stories.lexicon import rows
 
 _TABLE = """

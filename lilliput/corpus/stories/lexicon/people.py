@@ -1,6 +1,6 @@
 """Names, traits and the kinds of people."""
 
-from lilliput.corpus.stories.entities import Kind
+from lilliput.corpus.stories.characters import Kind
 from lilliput.corpus.stories.lexicon import words
 
 GIRLS = words(

@@ -4,7 +4,7 @@ noun | number | adjectives | what one does with it | tags
 Number: one, many (`boots`), some (`bread`). An adjective list of `colour` takes a colour.
 Tags (affordances and sorts): toy, small (can be lost or hidden), big, ball, soft, float, fly,
 fragile, wood, cloth, paper, clay (how it is mended), wear, food, fruit, sweet, tool, music, book,
-shiny, ride, gift, draw, warm.
+shiny, ride, gift, draw, warm. The number is a tag too.
 """
 
 # ruff: noqa: E501 (one sentence or one row to a line)
@@ -117,7 +117,7 @@ def _things() -> tuple[ThingKind, ...]:
                 adjectives,
                 "colour" in looks.split(","),
                 tuple(use.split(",")),
-                frozenset(tags.split()),
+                frozenset([*tags.split(), number]),
             )
         )
     return tuple(things)

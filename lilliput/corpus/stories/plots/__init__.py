@@ -6,8 +6,11 @@ A plot is a function that casts its roles and returns a `Plan` with a script (se
 from lilliput.corpus.stories.plots import (
     animals,
     care,
+    fables,
     friends,
     home,
+    journeys,
+    kindness,
     lessons,
     magic,
     night,
@@ -18,8 +21,11 @@ from lilliput.corpus.stories.plots import (
 __all__ = [
     "animals",
     "care",
+    "fables",
     "friends",
     "home",
+    "journeys",
+    "kindness",
     "lessons",
     "magic",
     "night",

@@ -202,7 +202,7 @@ Next door lived {neighbor.a}. [{neighbor.he} never smiled, and {neighbor.he} sho
 * Everyone else ran away. {hero} stayed.
 @bravely hero
 {hero} <walk> to the door >> <ring> the bell.
-hero>neighbor/sorry: [I broke your window|It was me. I broke the window]. [I am very sorry|I did not mean to do it]. [I have no money, but I can work|Can I do something for you].
+hero>neighbor/sorry: [I broke your window|It was me. I broke the window]. [I am very sorry|I did not mean to do it]. [I have no money, but I can work.|Can I do something for you?]
 neighbor>hero/cross: [Hm|Well]! [Nobody ever says sorry to me|The others always run away]. You can {job}.
 
 So {hero} came every afternoon to {job}.

@@ -215,7 +215,7 @@ def baking(cast: Cast) -> Plan:
     cast.child()
     cast.kin("elder", "grandma", "mom", "dad", "grandpa")
     cast.thing("cake", "bake")
-    cast.choose("missing", "sugar", "flour", "butter", "milk")
+    cast.choose("missing", "sugar", "salt", "butter", "milk")
     cast.grown_up("neighbor", "neighbor")
     cast.choose(
         "reason",
@@ -271,7 +271,7 @@ def new_baby(cast: Cast) -> Plan:
     cast.child()
     cast.kin("elder", "mom", "dad")
     cast.sibling("baby", "baby")
-    cast.thing("toy", "small", "soft", owner="hero")
+    cast.thing("toy", "small", "soft", "one", owner="hero")
     cast.bind("sib", "sister" if cast.roles["hero"].pronoun == "she" else "brother")
     return cast.plan(
         """
@@ -342,7 +342,7 @@ The new house was [big and quiet|empty and cold|clean and strange]. [Nothing sme
 - {hero} sat on a box and thought of {missed}.
 The next [day|morning], {hero} <go> outside >> <sit> on the steps.
 - Then {toy.a} came over the fence and landed at {hero.his} feet.
-- Then {hero} heard a voice on the other side of the fence.
+- Then {hero} heard a voice on the other side of the fence. It was {friend.new}.
 friend>hero: Hello! [Are you the new neighbor|Do you live here now|Who are you]? I am {friend.call}.
 - hero>friend/sorry: Yes, we came yesterday. I am {hero.call}. I do not know anyone here.
 - hero>friend: Yes. My name is {hero.call}.
@@ -399,7 +399,7 @@ elder>hero/kind: [I am sad about it|It is only a thing], but I am glad that you 
 ?50 Together, {hero} and {elder} [swept the floor|picked up the pieces|glued the pieces together].
 @moral hero
 """,
-        summary="{hero} breaks {elder.his} {vase.bare}, blames {pet}, and then tells the truth.",
+        summary="{hero} breaks {elder.call}'s {vase.bare}, blames {pet}, and then tells the truth.",
         wish="not to be found out",
         obstacle="{hero} broke the {vase.bare} and lied about it",
         turn="{hero} sees {pet} all alone outside",

@@ -76,7 +76,7 @@ But this time nobody came.
 - The people in the village heard it and only laughed.
 The {danger} took [the smallest one|the best of the {herd}|three of the {herd}], and {hero} could do nothing.
 @bad_end hero
-elder>hero/sad: When you tell lies, nobody believes you when you tell the truth.
+elder>hero/wise: When you tell lies, nobody believes you when you tell the truth.
 """ if bad else """
 - At first, nobody came. But {elder} listened once more. There was something different in that voice.
 - Nobody wanted to come. But {elder} looked at the sky and had a strange feeling.
@@ -198,7 +198,7 @@ def showing_off(cast: Cast) -> Plan:
         """
 @open
 {hero} had {ride.a} and could ride very fast.
-{day}, {friend} was watching. {hero} wanted [to show {friend.him} something|{friend.him} to see how good {hero.he} was|to do something great].
+{day}, {friend} was watching. {hero} wanted [to show {friend.him} something|to do something great|to surprise {friend.him}].
 - hero>friend/proud: [Watch me|Look]! I can do it {trick}!
 - hero>friend/proud: I am the best rider in the whole town! I can even ride {trick}.
 * friend>hero/afraid: [Please be careful|Do not do it|That is not safe]!
@@ -249,7 +249,7 @@ friend>hero: Are you hurt?
 def taken(cast: Cast) -> Plan:
     cast.child()
     cast.grown_up("owner", "shopkeeper", "baker", definite=True)
-    cast.thing("thing", "small", "gift")
+    cast.thing("thing", "small", "gift", "one")
     cast.kin("elder", "mom", "dad", "grandma", "grandpa")
     return cast.plan(
         """

@@ -27,7 +27,7 @@ def magic_thing(cast: Cast) -> Plan:
                 "hat",
                 "made you as small as a bug",
                 "smaller and smaller",
-                "A beetle looked at {hero.him} as if {hero.he} were lunch",
+                "A beetle looked at {hero.him} and opened its mouth",
             ),
             (
                 "whistle",

@@ -8,7 +8,7 @@ from lilliput.corpus.stories.plan import Cast, Plan, plot
 @plot("noise in the night")
 def night_noise(cast: Cast) -> Plan:
     cast.child()
-    cast.thing("toy", "small", "soft", owner="hero")
+    cast.thing("toy", "small", "soft", "one", owner="hero")
     noise, guess, cause = cast.dice.pick(
         (
             (
@@ -32,7 +32,7 @@ def night_noise(cast: Cast) -> Plan:
             (
                 "Crunch, crunch",
                 "somebody with big teeth",
-                "the dog, who was eating a bone under the bed",
+                "the dog, who was eating a bone in the kitchen",
             ),
         )
     )
@@ -73,7 +73,7 @@ def night_noise(cast: Cast) -> Plan:
 - Soon {hero} was asleep.
 - Now the noise was almost like a song, and {hero} fell asleep to it.
 - @moral hero
-- {hero} <go> back to bed >> <sleep> until the morning.
+- {hero} slept until the sun came up.
 """.replace("CAUSE", cause)
     return cast.plan(
         script,

@@ -12,7 +12,7 @@ def first_day(cast: Cast) -> Plan:
     cast.kin("elder", "mom", "dad")
     cast.child("friend")
     cast.grown_up("teacher", "teacher", definite=True)
-    cast.thing("toy", "small", "soft", owner="hero")
+    cast.thing("toy", "small", "soft", "one", owner="hero")
     cast.group("both", "hero", "friend")
     return cast.plan(
         """

@@ -1,13 +1,13 @@
-"""The entities of a story and every way a sentence can refer to them."""
+"""The characters of a story and every way a sentence can refer to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from lilliput.corpus.stories.discourse import Entity, Telling
-from lilliput.corpus.stories.grammar import join, participle, past, plural, possessive, superlative
+from lilliput.corpus.stories.grammar import join, participle, past, possessive, superlative
 
-_OBJECT = {"he": "him", "she": "her", "it": "it", "they": "them"}
+OBJECT_FORMS = {"he": "him", "she": "her", "it": "it", "they": "them"}
 _POSSESSIVE = {"he": "his", "she": "her", "it": "its", "they": "their"}
 _REFLEXIVE = {"he": "himself", "she": "herself", "it": "itself", "they": "themselves"}
 
@@ -131,7 +131,7 @@ class Character(Entity):
         return self.say_name(telling)
 
     def _by_pronoun(self, telling: Telling) -> str:
-        self.told["gender"] = self.pronoun
+        self.told["pronoun"] = self.pronoun
         telling.mention(self)
         return self.pronoun
 
@@ -142,9 +142,9 @@ class Character(Entity):
             return self.called
         if not self.seen:
             return self._introduce(telling)
-        if telling.clear(self) and telling.random() < 0.85:
+        if telling.clear(self) and (self in telling.current or telling.random() < 0.8):
             telling.mention(self)
-            return _OBJECT[self.pronoun]
+            return OBJECT_FORMS[self.pronoun]
         noun = self._noun(telling)
         telling.mention(self)
         return noun
@@ -273,172 +273,3 @@ class Group(Entity):
 
     def say_names(self, telling: Telling) -> str:
         return self._names(telling)
-
-
-class Thing(Entity):
-    """An object: singular, plural (`boots`) or a mass (`bread`)."""
-
-    def __init__(
-        self, noun: str, *, adjective: str = "", colour: str = "", number: str = "one",
-        use: str = "", material: str = "", owner: Character | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.noun = noun
-        self.adjective = adjective
-        self.colour = colour
-        self.number = number
-        self.use = use
-        self.material = material  # decides how it is mended
-        self.owner = owner
-        self.pronoun = "they" if number == "many" else "it"
-
-    def _described(self, telling: Telling, probability: float) -> str:
-        """The noun, with its adjective in some of the cases; what is said becomes known."""
-        if telling.random() >= probability:
-            return self.noun
-        words = self.adjective
-        if self.colour:
-            self.told["colour"] = self.colour
-            words = self.colour if not words or telling.random() < 0.6 else f"{words} {self.colour}"
-        if self.adjective and self.adjective in words:
-            self.told["property"] = self.adjective
-        return f"{words} {self.noun}" if words else self.noun
-
-    def say(self, telling: Telling) -> str:
-        noun = self._described(telling, 0.12)
-        telling.mention(self)
-        return "the " + noun
-
-    def say_the(self, telling: Telling) -> str:
-        telling.mention(self)
-        return "the " + self.noun
-
-    def say_a(self, telling: Telling) -> str:
-        noun = self._described(telling, 0.9)
-        telling.mention(self)
-        return f"a {noun}" if self.number == "one" else f"some {noun}"
-
-    def say_his(self, telling: Telling) -> str:
-        """The owner's: `his red ball`, `Tom's ball`."""
-        assert self.owner is not None
-        owner = self.owner.say_his(telling)
-        self.told["owner"] = self.owner.label
-        noun = self._described(telling, 0.15 if self.seen else 0.6)
-        telling.mention(self)
-        return f"{owner} {noun}"
-
-    def say_my(self, telling: Telling) -> str:
-        telling.mention(self)
-        return "my " + self.noun
-
-    def say_your(self, telling: Telling) -> str:
-        telling.mention(self)
-        return "your " + self.noun
-
-    def say_bare(self, telling: Telling) -> str:
-        telling.mention(self)
-        return self.noun
-
-    def say_many(self, telling: Telling) -> str:
-        """The noun in general: `apples`, `bread`."""
-        telling.mention(self)
-        return plural(self.noun) if self.number == "one" else self.noun
-
-    def say_full(self, telling: Telling) -> str:
-        """The noun with its adjective, without an article."""
-        noun = self._described(telling, 1.0)
-        telling.mention(self)
-        return noun
-
-    def say_known(self, telling: Telling) -> str:
-        """The noun with what was already told of it."""
-        words = [str(self.told[key]) for key in ("property", "colour") if key in self.told]
-        return " ".join([*words, self.noun])
-
-    def say_it(self, telling: Telling) -> str:
-        """As a subject or object: `it`, `they`/`them` only where clear, else the noun."""
-        if self.number == "many":
-            return self.say(telling)
-        if telling.quoting or telling.clear(self):
-            telling.mention(self)
-            return "it"
-        return self.say(telling)
-
-    def say_them(self, telling: Telling) -> str:
-        """As an object."""
-        return _OBJECT[self.pronoun] if telling.clear(self) else self.say(telling)
-
-    def say_was(self, telling: Telling) -> str:
-        return "were" if self.number == "many" else "was"
-
-    def say_is(self, telling: Telling) -> str:
-        return "are" if self.number == "many" else "is"
-
-    def say_one(self, telling: Telling) -> str:
-        """`it` or `them`, said where the text has just named the thing."""
-        return _OBJECT[self.pronoun]
-
-    def _use(self, verb: str, rest: str, telling: Telling) -> str:
-        """`kick it`, or `kick the ball` where "it" would not be clear."""
-        if telling.clear(self):
-            return verb + rest
-        pronoun = _OBJECT[self.pronoun]
-        before, _, after = rest.partition(" " + pronoun)
-        return f"{verb}{before} the {self.noun}{after}"
-
-    def say_use(self, telling: Telling) -> str:
-        verb, _, rest = self.use.partition(" ")
-        return self._use(verb, " " + rest, telling)
-
-    def say_using(self, telling: Telling) -> str:
-        verb, _, rest = self.use.partition(" ")
-        return self._use(participle(verb), " " + rest, telling)
-
-    def say_used(self, telling: Telling) -> str:
-        verb, _, rest = self.use.partition(" ")
-        return self._use(past(verb), " " + rest, telling)
-
-
-class Place(Entity):
-    """A place, with the preposition it takes and what may be found there."""
-
-    pronoun = "it"
-
-    def __init__(self, noun: str, preposition: str, spots: tuple[str, ...]) -> None:
-        super().__init__()
-        self.noun = noun
-        self.preposition = preposition
-        self.spots = spots
-
-    def _see(self, telling: Telling) -> None:
-        if not self.seen:
-            self.seen = True
-            telling.entities.append(self)
-
-    def say(self, telling: Telling) -> str:
-        self._see(telling)
-        return "the " + self.noun
-
-    def say_at(self, telling: Telling) -> str:
-        self._see(telling)
-        return f"{self.preposition} the {self.noun}"
-
-    def say_spot(self, telling: Telling) -> str:
-        return telling.dice.pick(self.spots)
-
-
-class Phrase:
-    """A verb phrase in its base form, such as `climb trees`, that can be inflected."""
-
-    def __init__(self, base: str) -> None:
-        self.verb, _, rest = base.partition(" ")
-        self.rest = " " + rest if rest else ""
-
-    def say(self, telling: Telling) -> str:
-        return self.verb + self.rest
-
-    def say_past(self, telling: Telling) -> str:
-        return past(self.verb) + self.rest
-
-    def say_ing(self, telling: Telling) -> str:
-        return participle(self.verb) + self.rest
