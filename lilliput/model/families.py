@@ -27,8 +27,8 @@ FAMILIES = {
         Family(
             "lilliput",
             "Qwen3, arXiv 2505.09388",
-            "RMSNorm, rotary, QK-norm, SwiGLU, tied: loads as Qwen3 in transformers and llama.cpp",
-            {"qk_norm": True, "rope_theta": 10_000.0},
+            "RMSNorm, rotary, QK-norm, SwiGLU: loads as Qwen3 in transformers and llama.cpp",
+            {"qk_norm": True, "tied": False},
             feed_forward_ratio=8 / 3,
         ),
         Family(

@@ -132,8 +132,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             probabilities = torch.softmax(logits, dim=-1)
             # log-sum-exp through the largest entry: its probability is at least 1/V, so the
             # logarithm is exact where that of a vanishing probability would not be.
-            top, place = logits.max(dim=-1, keepdim=True)
-            losses = top - logits.gather(1, wanted) - probabilities.gather(1, place).log()
+            top, top_probability = logits.amax(-1, True), probabilities.amax(-1, True)
+            losses = top - logits.gather(1, wanted) - top_probability.log()
             total += (losses * counted).sum()
             probabilities.scatter_add_(1, wanted, probabilities.new_full(wanted.shape, -1.0))
             if not counted.all():

@@ -28,9 +28,9 @@ class OptimizerSettings:
         default="muon", metadata={"help": "muon (matrices; AdamW the rest) or adamw for all"}
     )
     matrix_learning_rate: float = field(
-        default=0.02, metadata={"help": "peak learning rate of Muon"}
+        default=0.03, metadata={"help": "peak learning rate of Muon"}
     )
-    learning_rate: float = field(default=6e-3, metadata={"help": "peak learning rate of AdamW"})
+    learning_rate: float = field(default=0.01, metadata={"help": "peak learning rate of AdamW"})
     embedding_learning_rate: float | None = field(
         default=None, metadata={"help": "AdamW's for an untied embedding, if another"}
     )

@@ -18,13 +18,15 @@ _DEEPEST = 24
 _USUAL_SHARE_OF_PEAK = 0.45
 """Of the measured matrix-product rate, for a whole training step: benchmarks/RESULTS.md."""
 
-TOKENS_PER_PARAMETER = 1.5
-"""Training tokens for each parameter when a budget chooses the depth (see `choose_depth`)."""
+TOKENS_PER_PARAMETER = 0.2
+"""Training tokens for each parameter, at least, where a budget chooses the depth.
+
+Far below Chinchilla's 20 (arXiv 2203.15556), which is for runs read to their end: in minutes on a
+CPU a wider model learns more from each token than a narrower one makes up by reading more of them
+(benchmarks/RESULTS.md).
+"""
 
 _COMPILE_PAYS_AFTER_SECONDS = 300.0
-
-_MOST_EPOCHS = 8.0
-"""Passes over the text after which a bigger model beats a longer run."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
             device=device.type,
             precision="bfloat16" if precision == torch.bfloat16 else "float32",
             compile="yes" if compiled else "no",
+            validations=_by_length(recipe.train.validations, seconds / 15, 3, 10),
+            samples=_by_length(recipe.train.samples, seconds / 60, 1, 5),
         ),
     )
     return Plan(
@@ -102,9 +106,13 @@ def optimizer_for(config: ModelConfig) -> OptimizerSettings:
     """Learning rates for this width.
 
     Muon's rate does not depend on width (its update has a fixed spectral norm); AdamW's falls with
-    the square root of it, as in nanochat.
+    the square root of it, as in nanochat. The peaks are those of a sweep at width 192
+    (benchmarks/RESULTS.md).
     """
-    return OptimizerSettings(learning_rate=6e-3 * math.sqrt(_REFERENCE_WIDTH / config.d_model))
+    narrower = math.sqrt(_REFERENCE_WIDTH / config.d_model)
+    if config.tied:
+        return OptimizerSettings(learning_rate=0.01 * narrower)
+    return OptimizerSettings(learning_rate=0.01 * narrower, embedding_learning_rate=0.1 * narrower)
 
 
 def pays_to_compile(choice: str, device: torch.device, seconds: float) -> bool:
@@ -117,13 +125,10 @@ def pays_to_compile(choice: str, device: torch.device, seconds: float) -> bool:
     return choice == "yes"
 
 
-def choose_depth(
-    flops: float, *, vocabulary_size: int, family: str, context_length: int, unique_tokens: int
-) -> int:
-    """The depth whose model is best trained with `flops` of compute on this much text.
+def choose_depth(flops: float, *, vocabulary_size: int, family: str, context_length: int) -> int:
+    """The depth whose model is best trained with `flops` of compute.
 
-    The deepest one that still sees TOKENS_PER_PARAMETER tokens a parameter, unless the text would
-    then be read more than 8 times over.
+    The deepest one that still sees TOKENS_PER_PARAMETER tokens a parameter.
     """
     for depth in range(1, _DEEPEST + 1):
         config = shape_of_depth(
@@ -152,7 +157,6 @@ def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float)
             vocabulary_size=tokens.vocabulary_size,
             family=family,
             context_length=context,
-            unique_tokens=tokens.splits["train"].tokens,
         )
     return shape_of_depth(
         depth, vocabulary_size=tokens.vocabulary_size, **{**overrides, "family": family}
@@ -169,12 +173,16 @@ def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if recipe.train.precision == "bfloat16" else torch.float32
 
 
+def _by_length(given: int | None, wanted: float, least: int, most: int) -> int:
+    return given if given is not None else int(min(max(wanted, least), most))
+
+
 def _batch_tokens(recipe: Recipe, config: ModelConfig) -> int:
     """Tokens a step: more for bigger models, as nanochat's and SmolLM's runs do."""
     context = config.context_length
     wanted = recipe.data.batch_tokens
     if wanted is None:
-        wanted = 4096 * 2 ** max(0, round(math.log2(config.d_model / 192)))
+        wanted = 4096 * 2 ** max(0, round(2 * math.log2(config.d_model / 256)))
     if wanted < context and recipe.data.batch_tokens is not None:
         raise UserError(
             f"data.batch_tokens ({wanted}) is less than one window of "

@@ -58,6 +58,10 @@ class DataSettings:
     align: Literal["document", "random"] = _setting(
         "document", "windows packed from whole documents, or plain random windows"
     )
+    short_windows: float = _setting(
+        0.6,
+        "first share of the run whose windows are cut in four (later half as short, then whole)",
+    )
     batch_tokens: int | None = _setting(None, "tokens an optimiser step sees")
     micro_batch_tokens: int | None = _setting(
         None, "tokens computed at once; a step accumulates them to batch_tokens"
@@ -77,11 +81,15 @@ class RunSettings(BudgetSettings):
         "auto", "torch.compile, where it pays for itself within the budget"
     )
     log_every: int = _setting(10, "steps between records of the training loss")
-    validations: int = _setting(10, "validations over the run, the last one at its end")
+    validations: int | None = _setting(
+        None, "validations over the run, the last one at its end; 3 to 10 by how long it lasts"
+    )
     validation_tokens: int | None = _setting(
         None, "most tokens a validation scores; the last one takes 8 times as many"
     )
-    samples: int = _setting(5, "moments at which samples are written")
+    samples: int | None = _setting(
+        None, "moments at which samples are written; 1 to 5 by how long the run lasts"
+    )
     sample_tokens: int = _setting(80, "longest sample, in tokens")
     prompts: list[str] = field(
         default_factory=lambda: [""], metadata={"help": "openings of the samples"}
@@ -95,7 +103,7 @@ class RunSettings(BudgetSettings):
     def __post_init__(self) -> None:
         self.check_amounts()
         for name in ("log_every", "validations", "keep_checkpoints", "max_skipped_steps"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"train.{name} is {getattr(self, name)}: it must be at least 1")
 
 

@@ -194,6 +194,7 @@ class _Run:
             budget=self.plan.budget,
             settings=self.settings,
             micro_batches=self.plan.batch_tokens // self.plan.micro_batch_tokens,
+            short_windows=self.plan.recipe.data.short_windows,
             flops_per_token=self.plan.config.flops_per_token(),
             hooks=Hooks(self._record, self._milestone, self._checkpoint, self.stop.is_set),
             reserve_seconds=reserve,
@@ -205,14 +206,14 @@ class _Run:
             write_run_report(self.folder)
             return self._result(False, None)
         validation = self._validate(self.final)
-        self._sample(tokens=200)
+        self._sample(tokens=self.settings.sample_tokens)
         self._finish(validation)
         return self._result(True, validation)
 
     def _milestone(self, state: LoopState, before: float, after: float) -> None:
-        if passed(before, after, self.settings.validations):
+        if passed(before, after, self.settings.validations or 0):
             self._validate(self.interim)
-        if passed(before, after, self.settings.samples):
+        if passed(before, after, self.settings.samples or 0):
             self._sample(tokens=self.settings.sample_tokens)
 
     def _validate(self, windows: ValidationWindows) -> Validation:

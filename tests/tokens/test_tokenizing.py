@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -339,8 +340,9 @@ def _kill_after_progress(command: list[Any], folder: Path, seconds: float) -> No
     with subprocess.Popen(command, env=_ENVIRONMENT) as work:
         _wait_until(lambda: work.poll() is not None or _done_units(folder) > done)
         time.sleep(seconds)
-        own = psutil.Process(work.pid)
-        helpers = own.children(recursive=True) if work.poll() is None else []
+        helpers = []
+        with suppress(psutil.NoSuchProcess):  # it may have finished just now
+            helpers = psutil.Process(work.pid).children(recursive=True)
         work.kill()
     _wait_until(lambda: not any(helper.is_running() for helper in helpers))
 
