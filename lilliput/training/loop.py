@@ -23,6 +23,9 @@ from lilliput.training.recipe import RunSettings
 from lilliput.training.schedule import Schedule
 
 
+_SHORT_WINDOW = 256
+
+
 class BatchSource(Protocol):
     """An endless stream of batches whose position is two integers."""
 
@@ -97,7 +100,7 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
     while (before := _progress(loop, state)) < 1 and not _no_time_left(loop, state, slowest):
         step_started = time.perf_counter()
         share = loop.schedule.share(state.step, before)
-        norm = _step(loop, state, share, window_pieces(before, loop.short_windows))
+        norm = _step(loop, state, share, before)
         now = time.perf_counter()
         state.seconds = seconds_before + now - loop.started
         slowest = max(0.9 * slowest, now - step_started)
@@ -147,12 +150,14 @@ def _no_time_left(loop: Loop, state: LoopState, step_seconds: float) -> bool:
     return left < step_seconds / 2
 
 
-def _step(loop: Loop, state: LoopState, share: float, pieces: int) -> float:
+def _step(loop: Loop, state: LoopState, share: float, progress: float) -> float:
     """One optimiser step, or a skipped one if loss or gradient is not finite; gradient's norm."""
     weights, total, count = loop.weights, 0.0, 0
     weights.clear_gradients()
     for _ in range(loop.micro_batches):
-        batch = tuple(cut_windows(part, pieces) for part in loop.batches.next())
+        batch = loop.batches.next()
+        pieces = window_pieces(progress, loop.short_windows, batch[0].shape[1])
+        batch = tuple(cut_windows(part, pieces) for part in batch)
         loss, losses = loop.objective(weights.model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         weights.collect_gradients()
@@ -179,16 +184,14 @@ def _step(loop: Loop, state: LoopState, share: float, pieces: int) -> float:
     return norm
 
 
-def window_pieces(progress: float, short_windows: float) -> int:
-    """Into how many pieces a window is cut: 4 for the first `short_windows` of a run, 2 for half of
-    what is left, then 1.
+def window_pieces(progress: float, short_windows: float, context_length: int) -> int:
+    """Into how many pieces a window is cut: pieces of 256 tokens for the first `short_windows` of
+    a run, then none.
 
     Short windows early cost less attention and lose little: what a young model learns is local
     (sequence length warm-up, arXiv 2108.06084).
     """
-    if progress < short_windows:
-        return 4
-    return 2 if progress < (1 + short_windows) / 2 and short_windows > 0 else 1
+    return max(1, context_length // _SHORT_WINDOW) if progress < short_windows else 1
 
 
 def cut_windows(batch: Tensor, pieces: int) -> Tensor:

@@ -60,7 +60,7 @@ class DataSettings:
     )
     short_windows: float = _setting(
         0.6,
-        "first share of the run whose windows are cut in four (later half as short, then whole)",
+        "first share of the run in which windows are cut into pieces of 256 tokens",
     )
     batch_tokens: int | None = _setting(None, "tokens an optimiser step sees")
     micro_batch_tokens: int | None = _setting(
