@@ -65,6 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     except WorkFailed as error:
         click.echo(f"failed: {error}", err=True)
         sys.exit(1)
+    except OSError as error:  # a full disk, a missing permission: not a defect of ours either
+        click.echo(f"failed: {error}", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)

@@ -112,10 +112,7 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
             state.loss_sum, state.loss_count = 0.0, 0
             last_record, tokens_at_record = time.perf_counter(), state.tokens
         if state.skipped_in_a_row > loop.settings.max_skipped_steps:
-            raise WorkFailed(
-                f"the loss was not finite {state.skipped_in_a_row} steps in a row, up to step "
-                f"{state.step}: lower the learning rates; the last good checkpoint is kept"
-            )
+            _give_up(loop, state)
         paused = time.perf_counter()
         loop.hooks.milestone(state, before, after)
         state.seconds = seconds_before + time.perf_counter() - loop.started
@@ -130,6 +127,16 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
         if stop:
             return False
     return True
+
+
+def _give_up(loop: Loop, state: LoopState) -> None:
+    """Save the weights, which skipped steps have left as they were, and end the run."""
+    skipped, state.skipped_in_a_row = state.skipped_in_a_row, 0
+    loop.hooks.checkpoint(state)
+    raise WorkFailed(
+        f"the loss was not finite {skipped} steps in a row, up to step {state.step}: start again "
+        "with lower learning rates; the last good weights are in the newest checkpoint"
+    )
 
 
 def _progress(loop: Loop, state: LoopState) -> float:

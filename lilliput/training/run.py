@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, WorkFailed
 from lilliput.generate.language_model import LanguageModel
 from lilliput.machine import choose_device, describe_device, keep_freed_memory, use_all_cores
 from lilliput.machine.energy import energy_meter
@@ -76,7 +76,7 @@ def start_run(recipe: Recipe, folder: Path, *, started: float | None = None) -> 
     Raises UserError if the folder holds a run already, or on a mistake in the recipe.
     """
     started = time.perf_counter() if started is None else started
-    if (folder / "recipe.toml").exists():
+    if (folder / "metrics.jsonl").exists():
         raise UserError(
             f"{folder} holds a run already: go on with `lilliput resume {folder}`, "
             "or choose another name with --name"
@@ -113,8 +113,14 @@ def _execute(recipe: Recipe, folder: Path, started: float) -> RunResult:
     checkpoints = list_checkpoints(folder)
     checkpoint = load_checkpoint(checkpoints[-1]) if checkpoints else None
     with ExitStack() as stack:
-        run = _Run(plan, folder, tokens, device, checkpoint, started, stack)
-        return run.train()
+        try:
+            return _Run(plan, folder, tokens, device, checkpoint, started, stack).train()
+        except torch.OutOfMemoryError:
+            raise WorkFailed(
+                f"{describe_device(device)} has too little memory for "
+                f"{plan.micro_batch_tokens:,} tokens at once: start again with a smaller "
+                "--data.micro-batch-tokens (the result is the same), or a smaller --depth"
+            ) from None
 
 
 class _Run:

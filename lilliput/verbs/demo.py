@@ -9,7 +9,6 @@ from lilliput.verbs.training import Run, resume, train
 _STORIES_A_MINUTE = 12_000
 """More than a minute of training on 2 cores reads, so that no story is seen twice."""
 _VOCABULARY = 2048
-_PROMPT = "One day, a little"
 
 
 def demo(folder: Path, *, minutes: float, say: Callable[[str], None]) -> Run:
@@ -33,8 +32,4 @@ def demo(folder: Path, *, minutes: float, say: Callable[[str], None]) -> Run:
         say("4/4  going on with the training")
         return resume(name)
     say(f"4/4  training a model for {minutes:g} minutes")
-    return train(
-        tokens,
-        name=str(name),
-        train={"minutes": minutes, "prompts": [_PROMPT]},
-    )
+    return train("story", name=str(name), data={"tokens": str(tokens)}, train={"minutes": minutes})

@@ -17,8 +17,8 @@ SHAPES = {
         n_kv_heads=2, head_dim=16, tied=True, rope_theta=5e5,
     ),
     "lilliput": shape_of_depth(2, vocabulary_size=97, context_length=48),
-    "lilliput-grouped-untied": shape_of_depth(
-        3, vocabulary_size=97, context_length=48, n_kv_heads=1, tied=False
+    "lilliput-grouped-tied": shape_of_depth(
+        3, vocabulary_size=97, context_length=48, n_kv_heads=1, tied=True
     ),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import lilliput
@@ -156,6 +157,9 @@ def test_a_loss_that_blows_up_ends_the_run_with_a_reason(tokens: Path, tmp_path:
         train(tokens, name=str(tmp_path / "run"), **chosen)
     records = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8")
     assert records.count("step skipped") == 4
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    weights = load_file(checkpoint / "weights.safetensors")
+    assert all(bool(weight.isfinite().all()) for weight in weights.values())
 
 
 def test_refusals(tokens: Path, tmp_path: Path) -> None:

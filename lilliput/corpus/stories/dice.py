@@ -24,6 +24,15 @@ class Dice:
     def pick(self, items: Sequence[Item]) -> Item:
         return items[int(self.random() * len(items))]
 
+    def favour(self, items: Sequence[Item]) -> Item:
+        """One of the items, the earlier ones oftener: the first tenth nearly a third of the time.
+
+        Names are spread like this among real children too, and a small model that meets some names
+        often learns sooner to keep to the one a story began with.
+        """
+        number = self.random()
+        return items[int(number * number * len(items))]
+
     def chance(self, probability: float) -> bool:
         return self.random() < probability
 

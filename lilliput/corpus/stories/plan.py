@@ -107,7 +107,7 @@ class Cast:
         name = ""
         if relation in {"aunt", "uncle"}:
             name = (
-                f"{relation.capitalize()} {self.dice.pick(people.GIRLS if female else people.BOYS)}"
+                f"{relation.capitalize()} {self.dice.favour(people.GIRLS if female else people.BOYS)}"
             )
         kind = Kind("woman" if female else "man")
         character = Character(
@@ -180,9 +180,9 @@ class Cast:
         return other if self.dice.chance(0.8) else last
 
     def _named(self, role: str, kind: Kind, pronoun: str, names: tuple[str, ...]) -> Character:
-        name = self.dice.pick(names)
+        name = self.dice.favour(names)
         while name in self._used:
-            name = self.dice.pick(names)
+            name = self.dice.favour(names)
         self._used |= {name, kind.noun}
         character = Character(
             kind,
