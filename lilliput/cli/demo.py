@@ -17,7 +17,7 @@ import click
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0.05),
-    default=2.5,
+    default=2.8,
     show_default=True,
     help="Minutes of training.",
 )

@@ -212,7 +212,7 @@ def _step_record(
     loop: Loop, state: LoopState, share: float, norm: float, progress: float, speed: float
 ) -> dict[str, Any]:
     settings = loop.optimizer.settings
-    rates = {"adamw": settings.learning_rate * share}
+    rates = {"adamw": (settings.learning_rate or 0.0) * share}
     if settings.name == "muon":
         rates["muon"] = settings.matrix_learning_rate * share
     left = state.seconds * (1 - progress) / progress if progress > 0 else None

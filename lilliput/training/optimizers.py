@@ -30,9 +30,11 @@ class OptimizerSettings:
     matrix_learning_rate: float = field(
         default=0.03, metadata={"help": "peak learning rate of Muon"}
     )
-    learning_rate: float = field(default=0.01, metadata={"help": "peak learning rate of AdamW"})
+    learning_rate: float | None = field(
+        default=None, metadata={"help": "peak learning rate of AdamW; by the model's width"}
+    )
     embedding_learning_rate: float | None = field(
-        default=None, metadata={"help": "AdamW's for an untied embedding, if another"}
+        default=None, metadata={"help": "AdamW's for the embedding; by the model's width"}
     )
     momentum: float = field(default=0.95, metadata={"help": "momentum of Muon, after its warm-up"})
     momentum_warmup_steps: int = field(
@@ -50,9 +52,10 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         if self.name not in ("muon", "adamw"):
             raise UserError(f"optimizer.name is {self.name!r}: choose 'muon' or 'adamw'")
-        for name in ("matrix_learning_rate", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must be above 0")
+        for name in ("matrix_learning_rate", "learning_rate", "embedding_learning_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise UserError(f"optimizer.{name} is {rate}: it must be above 0")
 
 
 class Optimizer:
@@ -89,18 +92,18 @@ class Optimizer:
                 }
                 for name in self.rest
             ],
-            lr=settings.learning_rate,
             betas=(settings.beta1, settings.beta2),
             eps=1e-10,
             fused=True,
         )
 
     def _peak(self, name: str) -> float:
-        own = self.settings.embedding_learning_rate
-        untied = "head.weight" in self.weights
-        if name == "embedding.weight" and untied and own is not None:
-            return own
-        return self.settings.learning_rate
+        settings = self.settings
+        embedding = name == "embedding.weight"
+        rate = settings.embedding_learning_rate if embedding else settings.learning_rate
+        if rate is None:
+            raise ValueError("the learning rates of AdamW are open: see planner.optimizer_for")
+        return rate
 
     def step(self, gradients: Mapping[str, Tensor], share: float) -> None:
         """One update with every peak learning rate times `share`; gradients are float32."""

@@ -18,13 +18,10 @@ _DEEPEST = 24
 _USUAL_SHARE_OF_PEAK = 0.45
 """Of the measured matrix-product rate, for a whole training step: benchmarks/RESULTS.md."""
 
-TOKENS_PER_PARAMETER = 0.2
-"""Training tokens for each parameter, at least, where a budget chooses the depth.
-
-Far below Chinchilla's 20 (arXiv 2203.15556), which is for runs read to their end: in minutes on a
-CPU a wider model learns more from each token than a narrower one makes up by reading more of them
-(benchmarks/RESULTS.md).
-"""
+_FEWEST_TOKENS_PER_PARAMETER = 0.2
+_CHINCHILLA_TOKENS_PER_PARAMETER = 20.0
+_MINUTE_ON_A_LAPTOP = 1e13
+"""FLOPs. See `tokens_per_parameter`."""
 
 _COMPILE_PAYS_AFTER_SECONDS = 300.0
 
@@ -66,7 +63,7 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
         "minutes": 60 * budget.amount * rate / flops,
     }[budget.kind]
     micro = _micro_batch_tokens(recipe, config, batch, device)
-    optimizer = recipe.optimizer or optimizer_for(config)
+    optimizer = optimizer_for(recipe.optimizer, config)
     seconds = 60 * budget.amount if budget.by_the_clock else expected_tokens * flops / rate
     compiled = pays_to_compile(recipe.train.compile, device, seconds)
     complete = replace(
@@ -102,17 +99,21 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
     )
 
 
-def optimizer_for(config: ModelConfig) -> OptimizerSettings:
-    """Learning rates for this width.
+def optimizer_for(settings: OptimizerSettings, config: ModelConfig) -> OptimizerSettings:
+    """The settings with the learning rates that are left open, for this width.
 
     Muon's rate does not depend on width (its update has a fixed spectral norm); AdamW's falls with
     the square root of it, as in nanochat. The peaks are those of a sweep at width 192
-    (benchmarks/RESULTS.md).
+    (benchmarks/RESULTS.md); AdamW alone takes a third, near what nanoGPT uses at its sizes.
     """
     narrower = math.sqrt(_REFERENCE_WIDTH / config.d_model)
-    if config.tied:
-        return OptimizerSettings(learning_rate=0.01 * narrower)
-    return OptimizerSettings(learning_rate=0.01 * narrower, embedding_learning_rate=0.1 * narrower)
+    peak = (0.01 if settings.name == "muon" else 0.003) * narrower
+    embedding = peak if config.tied or settings.name == "adamw" else 0.1 * narrower
+    return replace(
+        settings,
+        learning_rate=settings.learning_rate or peak,
+        embedding_learning_rate=settings.embedding_learning_rate or embedding,
+    )
 
 
 def pays_to_compile(choice: str, device: torch.device, seconds: float) -> bool:
@@ -128,16 +129,28 @@ def pays_to_compile(choice: str, device: torch.device, seconds: float) -> bool:
 def choose_depth(flops: float, *, vocabulary_size: int, family: str, context_length: int) -> int:
     """The depth whose model is best trained with `flops` of compute.
 
-    The deepest one that still sees TOKENS_PER_PARAMETER tokens a parameter.
+    The deepest one that still sees `tokens_per_parameter(flops)` tokens a parameter.
     """
     for depth in range(1, _DEEPEST + 1):
         config = shape_of_depth(
             depth, vocabulary_size=vocabulary_size, family=family, context_length=context_length
         )
         affordable = flops / config.flops_per_token()
-        if affordable < TOKENS_PER_PARAMETER * config.parameters:
+        if affordable < tokens_per_parameter(flops) * config.parameters:
             return max(1, depth - 1)
     return _DEEPEST
+
+
+def tokens_per_parameter(flops: float) -> float:
+    """Fewest training tokens a parameter that still make the bigger model the better one.
+
+    Chinchilla's 20 (arXiv 2203.15556) are for runs of 1e18 FLOPs and more. In minutes on a CPU a
+    wider model learns more from each token than a narrower one makes up by reading more of them:
+    at 1e13 FLOPs 0.2 is measured (benchmarks/RESULTS.md); between the two a power law is drawn.
+    """
+    decades = math.log10(flops / _MINUTE_ON_A_LAPTOP)
+    ratio = _FEWEST_TOKENS_PER_PARAMETER * math.pow(100, decades / 5)
+    return min(max(ratio, _FEWEST_TOKENS_PER_PARAMETER), _CHINCHILLA_TOKENS_PER_PARAMETER)
 
 
 def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float) -> ModelConfig:

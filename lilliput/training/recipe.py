@@ -113,7 +113,7 @@ class Recipe:
 
     model: ModelSettings = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
-    optimizer: OptimizerSettings | None = None
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: Schedule = field(default_factory=Schedule)
     train: RunSettings = field(default_factory=RunSettings)
 
@@ -135,10 +135,8 @@ class Recipe:
         """Plain values without those that are not set, as TOML has no null."""
         tables = {}
         for name in SECTIONS:
-            section = getattr(self, name)
-            if section is not None:
-                table = dataclasses.asdict(section)
-                tables[name] = {key: value for key, value in table.items() if value is not None}
+            table = dataclasses.asdict(getattr(self, name))
+            tables[name] = {key: value for key, value in table.items() if value is not None}
         return tables
 
 

@@ -151,7 +151,9 @@ def gradients(step: int) -> dict[str, torch.Tensor]:
 
 def test_adamw_equals_pytorch() -> None:
     ours, theirs = weights(), weights()
-    constants = OptimizerSettings(name="adamw", learning_rate=0.01, weight_decay=0.1)
+    constants = OptimizerSettings(
+        name="adamw", learning_rate=0.01, embedding_learning_rate=0.01, weight_decay=0.1
+    )
     optimizer = Optimizer(ours, constants)
     decayed = [w for w in theirs.values() if w.ndim > 1]
     plain = [w for w in theirs.values() if w.ndim == 1]
@@ -171,7 +173,7 @@ def test_adamw_equals_pytorch() -> None:
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 def test_a_saved_optimizer_goes_on_with_the_same_bits(name: Any) -> None:
-    constants = OptimizerSettings(name=name)
+    constants = OptimizerSettings(name=name, learning_rate=0.01, embedding_learning_rate=0.1)
     straight = weights()
     optimizer = Optimizer(straight, constants)
     for step in range(6):
@@ -190,7 +192,10 @@ def test_a_saved_optimizer_goes_on_with_the_same_bits(name: Any) -> None:
 
 def test_muon_ignores_a_matrix_without_gradient() -> None:
     ours = weights()
-    optimizer = Optimizer(ours, OptimizerSettings(weight_decay=0.0))
+    optimizer = Optimizer(
+        ours,
+        OptimizerSettings(weight_decay=0.0, learning_rate=0.01, embedding_learning_rate=0.01),
+    )
     grads = gradients(0)
     silent = "blocks.0.attention.query.weight"
     grads[silent] = torch.zeros(8, 8)

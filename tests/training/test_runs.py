@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,8 @@ def test_a_minutes_budget_decays_to_its_end(tokens: Path, tmp_path: Path) -> Non
 
 def test_a_loss_that_blows_up_ends_the_run_with_a_reason(tokens: Path, tmp_path: Path) -> None:
     chosen = settings(steps=40, max_skipped_steps=3)
-    chosen["optimizer"] = {"learning_rate": 1e38, "matrix_learning_rate": 1e38}
+    rates = ("learning_rate", "matrix_learning_rate", "embedding_learning_rate")
+    chosen["optimizer"] = dict.fromkeys(rates, 1e38)
     with pytest.raises(WorkFailed, match="not finite 4 steps in a row"):
         train(tokens, name=str(tmp_path / "run"), **chosen)
     records = (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8")
@@ -184,6 +186,14 @@ def test_overrides_by_name(tokens: Path) -> None:
     assert (plan.config.n_layers, plan.config.d_model, plan.config.d_ff) == (3, 192, 80)
     with pytest.raises(UserError, match="section__field"):
         lilliput.plan(tokens, depth=3)
+
+
+def test_a_set_optimizer_field_leaves_the_others_derived(tokens: Path) -> None:
+    derived = lilliput.plan(tokens, model__depth=3, train__steps=5).optimizer
+    touched = lilliput.plan(
+        tokens, model__depth=3, train__steps=5, optimizer__weight_decay=0.3
+    ).optimizer
+    assert touched == replace(derived, weight_decay=0.3)
 
 
 def test_the_dial_gives_bigger_models_for_bigger_budgets(tokens: Path) -> None:
