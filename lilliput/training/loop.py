@@ -22,7 +22,6 @@ from lilliput.training.precision import MasterWeights
 from lilliput.training.recipe import RunSettings
 from lilliput.training.schedule import Schedule
 
-
 _SHORT_WINDOW = 256
 
 

@@ -106,7 +106,8 @@ class Cast:
             relation = self.dice.pick(people.FATHERS)
         name = ""
         if relation in {"aunt", "uncle"}:
-            name = f"{relation.capitalize()} {self.dice.favour(people.GIRLS if female else people.BOYS)}"
+            names = people.GIRLS if female else people.BOYS
+            name = f"{relation.capitalize()} {self.dice.favour(names)}"
         kind = Kind("woman" if female else "man")
         character = Character(
             kind, "she" if female else "he", name=name, relation=relation, of=owner
