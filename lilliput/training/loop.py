@@ -94,7 +94,7 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
     seconds_before = state.seconds
     last_checkpoint = last_record = time.perf_counter()
     tokens_at_record = state.tokens
-    slowest = 0.0
+    slowest = share = norm = 0.0
 
     while (before := _progress(loop, state)) < 1 and not _no_time_left(loop, state, slowest):
         step_started = time.perf_counter()
@@ -125,6 +125,10 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
         last_record += time.perf_counter() - paused
         if stop:
             return False
+    if state.loss_count:
+        speed = (state.tokens - tokens_at_record) / (time.perf_counter() - last_record)
+        loop.hooks.record(_step_record(loop, state, share, norm, 1.0, speed))
+        state.loss_sum, state.loss_count = 0.0, 0
     return True
 
 
