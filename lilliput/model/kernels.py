@@ -3,7 +3,7 @@
 On a CPU, PyTorch's fused attention spends 3 to 4 times the arithmetic's worth in its backward pass
 at the head counts and lengths of tiny models, and the loss over a vocabulary spends more on moving
 logits through memory than on computing them. Both are plain matrix products here, in pieces that
-stay in cache. `benchmarks/train_throughput.py` measures the difference.
+stay in cache.
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ from lilliput.training.recipe import Recipe
 _REFERENCE_WIDTH = 192
 _DEEPEST = 24
 _USUAL_SHARE_OF_PEAK = 0.45
-"""Of the measured matrix-product rate, for a whole training step: benchmarks/RESULTS.md."""
+"""Of the measured matrix-product rate, for a whole training step: 33% to 50% seen on 2 cores."""
 
 _FEWEST_TOKENS_PER_PARAMETER = 0.2
 _CHINCHILLA_TOKENS_PER_PARAMETER = 20.0
@@ -146,7 +146,8 @@ def tokens_per_parameter(flops: float) -> float:
 
     Chinchilla's 20 (arXiv 2203.15556) are for runs of 1e18 FLOPs and more. In minutes on a CPU a
     wider model learns more from each token than a narrower one makes up by reading more of them:
-    at 1e13 FLOPs 0.2 is measured (benchmarks/RESULTS.md); between the two a power law is drawn.
+    at 1e13 FLOPs depth 3 with 0.27 beat depth 4 with 0.1 (benchmarks/RESULTS.md; smaller depths
+    were not tried there), so 0.2 is taken, and a power law is drawn between the two.
     """
     decades = math.log10(flops / _MINUTE_ON_A_LAPTOP)
     ratio = _FEWEST_TOKENS_PER_PARAMETER * math.pow(100, decades / 5)
