@@ -138,8 +138,8 @@ class Generation:
             self._cache.drop_first(unused)
             padding -= unused
         # Without padding the decoder needs no mask.
-        left_padding = padding if self._padded else None
-        hidden = self._decoder.hidden(tokens[:, None], cache=self._cache, left_padding=left_padding)
+        starts = padding[:, None] if self._padded else None
+        hidden = self._decoder.hidden(tokens[:, None], cache=self._cache, document_starts=starts)
         self._hidden = hidden[:, -1]
 
     @torch.inference_mode()
@@ -161,8 +161,8 @@ class Generation:
         cache = KeyValueCache(
             config, len(prompts), capacity if alone else longest, self._device, dtype
         )
-        left_padding = padding if self._padded else None
-        hidden = self._decoder.hidden(ids, cache=cache, left_padding=left_padding)[:, -1]
+        starts = padding[:, None] if self._padded else None
+        hidden = self._decoder.hidden(ids, cache=cache, document_starts=starts)[:, -1]
         if not alone:
             prompt_cache = cache
             chosen = torch.tensor([rows[one.ids] for one in requests], device=self._device)

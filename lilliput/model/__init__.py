@@ -5,7 +5,7 @@ from lilliput.model.decoder import Decoder
 from lilliput.model.families import FAMILIES, Family, shape_of_depth
 from lilliput.model.folder import load_model, save_model
 from lilliput.model.initialise import initialise
-from lilliput.model.kernels import causal_attention, linear_cross_entropy
+from lilliput.model.kernels import attention, linear_cross_entropy
 from lilliput.model.layers import Cache
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Decoder",
     "Family",
     "ModelConfig",
-    "causal_attention",
+    "attention",
     "initialise",
     "linear_cross_entropy",
     "load_model",

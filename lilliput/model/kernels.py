@@ -6,6 +6,9 @@ logits through memory than on computing them. Both are plain matrix products her
 stay in cache.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,82 +19,208 @@ _QUERY_BLOCK = 128
 """Queries attended together: keys after the block are never multiplied."""
 
 
-def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention of every position over itself and those before it, scaled by E^-1/2.
+@dataclass(frozen=True)
+class Documents:
+    """The documents of a batch [B, T] as rows of a padded one [P, L], longest first.
 
-    Shapes: query [B, H, T, E], key and value [B, K, T, E] with H a multiple of K; the result is
-    [B, H, T, E]. The same function as `scaled_dot_product_attention(is_causal=True)`, which
-    is used wherever it is the faster one: on accelerators, and when no gradient is asked for.
+    Padding comes last in a row, so causal attention never sees it.
     """
-    trains_on_cpu = query.device.type == "cpu" and query.requires_grad and torch.is_grad_enabled()
-    if trains_on_cpu and not torch.compiler.is_compiling():
-        return _BlockedAttention.apply(query, key, value)  # type: ignore[no-any-return, no-untyped-call]
+
+    places: Tensor
+    """[P, L] int64: where in the batch, its rows laid end to end, each token is; 0 for padding."""
+    padding: Tensor
+    """[P, L] bool."""
+    returns: Tensor
+    """[B·T] int64: where in the rows, laid end to end, each token of the batch went."""
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What may be attended to where causal attention does not say it all; see `visible_to`.
+
+    Either `mask`, boolean [B or 1, 1, T, S], true where attended to, or `documents`.
+    """
+
+    mask: Tensor | None = None
+    documents: Documents | None = None
+
+
+def visible_to(
+    document_starts: Tensor | None, past: int, time: int, device: torch.device
+) -> Visible | None:
+    """What `time` new tokens after `past` others may attend to; None if all that came before.
+
+    `document_starts` [B, T or 1], int64: for each new token, the first token it may see, counted
+    from the first ever given. A token before its own start, as padding is, sees itself alone, so
+    that its softmax is defined.
+    """
+    if document_starts is None and (past == 0 or time == 1):
+        return None
+    keys = torch.arange(past + time, device=device)
+    queries = keys[past:]
+    if document_starts is None:
+        return Visible((keys <= queries[:, None])[None, None])
+    if _trains_on_cpu(document_starts) and document_starts.shape[1] == time and past == 0:
+        return Visible(documents=_documents(document_starts))
+    causal = keys <= queries[:, None]
+    seen = causal & (keys >= document_starts[:, :, None])
+    return Visible((seen | (keys == queries[:, None]))[:, None])
+
+
+def _documents(document_starts: Tensor) -> Documents:
+    total = document_starts.numel()
+    time = torch.arange(document_starts.shape[1])
+    begins = (document_starts == time).flatten().nonzero().flatten()
+    lengths = torch.diff(begins, append=torch.tensor([total]))
+    lengths, order = lengths.sort(descending=True, stable=True)
+    longest = -(-int(lengths[0]) // _QUERY_BLOCK) * _QUERY_BLOCK
+    within = torch.arange(longest)
+    padding = within >= lengths[:, None]
+    places = (begins[order][:, None] + within).masked_fill_(padding, 0)
+    returns = torch.empty(total, dtype=torch.int64)
+    kept = ~padding
+    returns[places[kept]] = kept.flatten().nonzero().flatten()
+    return Documents(places, padding, returns, tuple(lengths.tolist()))
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, visible: Visible | None = None) -> Tensor:
+    """Softmax attention, scaled by E^-1/2: causal, unless `visible` says otherwise.
+
+    Shapes: query [B, H, T, E], key and value [B, K, S, E] with H a multiple of K; the result is
+    [B, H, T, E]. The same function as PyTorch's `scaled_dot_product_attention`, which is used
+    wherever it is the faster one: on accelerators, and when no gradient is asked for.
+    """
+    mask = visible.mask if visible else None
+    if mask is None and query.requires_grad and _trains_on_cpu(query):
+        documents = visible.documents if visible else None
+        return _BlockedAttention.apply(query, key, value, documents)  # type: ignore[no-any-return, no-untyped-call]
     return F.scaled_dot_product_attention(
-        query, key, value, is_causal=True, enable_gqa=query.shape[1] != key.shape[1]
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=mask is None and query.shape[2] == key.shape[2],
+        enable_gqa=query.shape[1] != key.shape[1],
     )
 
 
+def _trains_on_cpu(tensor: Tensor) -> bool:
+    on_cpu = tensor.device.type == "cpu" and torch.is_grad_enabled()
+    return on_cpu and not torch.compiler.is_compiling()
+
+
 class _BlockedAttention(torch.autograd.Function):
-    """Causal attention as batched matrix products, one block of queries at a time.
+    """Causal attention as batched matrix products, one block of queries of every row at a time.
 
     Queries that share a key head are stacked, so that grouped heads multiply as one taller matrix.
+    Documents, if given, become rows of their own first.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        batch, heads, time, head_dim = query.shape
-        groups = heads // key.shape[1]
-        keys = key.reshape(-1, time, head_dim)
-        values = value.reshape(-1, time, head_dim)
-        stacked = query.reshape(-1, groups, time, head_dim)
-        output = torch.empty_like(stacked)
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Documents | None
+    ) -> Tensor:
+        heads, kv_heads, head_dim = query.shape[1], key.shape[1], query.shape[3]
+        queries, keys, values = (_as_rows(part, documents) for part in (query, key, value))
+        output = torch.empty_like(queries)
         probabilities = []
-        for start in range(0, time, _QUERY_BLOCK):
-            stop = min(start + _QUERY_BLOCK, time)
-            rows = stacked[:, :, start:stop].reshape(len(keys), -1, head_dim)
-            mask = _causal_bias(start, stop, query.dtype, query.device).repeat(groups, 1)
-            scores = torch.baddbmm(mask, rows, keys[:, :stop].transpose(1, 2), alpha=head_dim**-0.5)
+        for start, stop, rows in _blocks(queries, documents):
+            mask = _causal_bias(start, query.dtype)[: stop - start]
+            mask = mask if heads == kv_heads else mask.repeat(heads // kv_heads, 1)
+            asked = _grouped(queries[:rows, :, start:stop], kv_heads)
+            known = keys[:rows, :, :stop].flatten(0, 1)
+            scores = torch.baddbmm(mask[:, :stop], asked, known.mT, alpha=head_dim**-0.5)
             weights = torch.softmax(scores, dim=-1)
-            mixed = torch.bmm(weights, values[:, :stop])
-            output[:, :, start:stop] = mixed.view(-1, groups, stop - start, head_dim)
+            mixed = torch.bmm(weights, values[:rows, :, :stop].flatten(0, 1))
+            output[:rows, :, start:stop] = mixed.view(rows, heads, stop - start, head_dim)
             probabilities.append(weights)
-        ctx.save_for_backward(stacked, keys, values, *probabilities)
-        ctx.shapes = query.shape, key.shape
-        return output.view(batch, heads, time, head_dim)
+        ctx.save_for_backward(queries, keys, values, *probabilities)
+        ctx.documents, ctx.shape = documents, query.shape
+        return _as_batch(output, documents, query.shape)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        stacked, keys, values, *probabilities = ctx.saved_tensors
-        query_shape, key_shape = ctx.shapes
-        _, groups, time, head_dim = stacked.shape
-        outer = gradients[0].reshape(stacked.shape)
-        query_gradient = torch.empty_like(stacked)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        queries, keys, values, *probabilities = ctx.saved_tensors
+        _, heads, _, head_dim = queries.shape
+        kv_heads = keys.shape[1]
+        outer = _as_rows(gradients[0], ctx.documents)
+        if ctx.documents:
+            outer.masked_fill_(ctx.documents.padding[:, None, :, None], 0.0)
+        query_gradient = torch.zeros_like(queries)
         key_gradient = torch.zeros_like(keys)
         value_gradient = torch.zeros_like(values)
-        for block, weights in enumerate(probabilities):
-            start = block * _QUERY_BLOCK
-            stop = min(start + _QUERY_BLOCK, time)
-            rows = stacked[:, :, start:stop].reshape(len(keys), -1, head_dim)
-            outer_rows = outer[:, :, start:stop].reshape(len(keys), -1, head_dim)
-            value_gradient[:, :stop] += torch.bmm(weights.transpose(1, 2), outer_rows)
-            weight_gradient = torch.bmm(outer_rows, values[:, :stop].transpose(1, 2))
+        scale = head_dim**-0.5
+        for (start, stop, rows), weights in zip(
+            _blocks(queries, ctx.documents), probabilities, strict=True
+        ):
+            asked = _grouped(queries[:rows, :, start:stop], kv_heads)
+            outer_rows = _grouped(outer[:rows, :, start:stop], kv_heads)
+            known = keys[:rows, :, :stop].flatten(0, 1)
+            told = value_gradient[:rows, :, :stop].flatten(0, 1)
+            told += torch.bmm(weights.mT, outer_rows)
+            weight_gradient = torch.bmm(outer_rows, values[:rows, :, :stop].flatten(0, 1).mT)
             score_gradient = torch._softmax_backward_data(
                 weight_gradient, weights, -1, weights.dtype
             )
-            mixed = torch.bmm(score_gradient, keys[:, :stop])
-            query_gradient[:, :, start:stop] = mixed.view(-1, groups, stop - start, head_dim)
-            key_gradient[:, :stop] += torch.bmm(score_gradient.transpose(1, 2), rows)
-        scale = head_dim**-0.5
+            mixed = torch.bmm(score_gradient, known).mul_(scale)
+            query_gradient[:rows, :, start:stop] = mixed.view(rows, heads, -1, head_dim)
+            told = key_gradient[:rows, :, :stop].flatten(0, 1)
+            told.baddbmm_(score_gradient.mT, asked, alpha=scale)
+        kv_shape = (ctx.shape[0], kv_heads, *ctx.shape[2:])
         return (
-            query_gradient.mul_(scale).view(query_shape),
-            key_gradient.mul_(scale).view(key_shape),
-            value_gradient.view(key_shape),
+            _as_batch(query_gradient, ctx.documents, ctx.shape),
+            _as_batch(key_gradient, ctx.documents, kv_shape),
+            _as_batch(value_gradient, ctx.documents, kv_shape),
+            None,
         )
 
 
-def _causal_bias(start: int, stop: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Additive mask [stop-start, stop]: 0 where the key is not after the query, else -inf."""
-    bias = torch.full((stop - start, stop), float("-inf"), device=device)
+def _blocks(rows: Tensor, documents: Documents | None) -> Iterator[tuple[int, int, int]]:
+    """(first query, end, rows that reach so far) of every block of queries; rows [P, H, L, E]."""
+    count, _, longest, _ = rows.shape
+    for start in range(0, longest, _QUERY_BLOCK):
+        if documents:
+            count = sum(length > start for length in documents.lengths)
+        yield start, min(start + _QUERY_BLOCK, longest), count
+
+
+def _as_rows(heads: Tensor, documents: Documents | None) -> Tensor:
+    """[B, H, T, E] → [P, H, L, E], contiguous: a row for every document, or as it is."""
+    if documents is None:
+        return heads.contiguous()
+    batch, count, time, head_dim = heads.shape
+    vectors = heads.transpose(1, 2).reshape(batch * time * count, head_dim)
+    places = documents.places[:, None] * count + torch.arange(count)[:, None]
+    return vectors.index_select(0, places.flatten()).view(*places.shape, head_dim)
+
+
+def _as_batch(rows: Tensor, documents: Documents | None, shape: tuple[int, ...]) -> Tensor:
+    """The reverse of `_as_rows`: [P, H, L, E] → [B, H, T, E]."""
+    if documents is None:
+        return rows
+    batch, count, time, head_dim = shape
+    longest = rows.shape[2]
+    row, place = documents.returns // longest, documents.returns % longest
+    returns = (row * count)[:, None] + torch.arange(count)
+    vectors = rows.view(-1, head_dim).index_select(
+        0, (returns * longest + place[:, None]).flatten()
+    )
+    return vectors.view(batch, time, count, head_dim).transpose(1, 2)
+
+
+def _grouped(rows: Tensor, kv_heads: int) -> Tensor:
+    """[P, H, T, E] → [P·K, H/K·T, E]: the queries of a key head as one matrix."""
+    count, heads, time, head_dim = rows.shape
+    if heads == kv_heads:
+        return rows.flatten(0, 1)
+    return rows.reshape(count * kv_heads, heads // kv_heads * time, head_dim)
+
+
+@lru_cache(maxsize=64)
+def _causal_bias(start: int, dtype: torch.dtype) -> Tensor:
+    """Additive mask [block, start + block]: 0 where the key is not after the query, else -inf."""
+    bias = torch.full((_QUERY_BLOCK, start + _QUERY_BLOCK), float("-inf"))
     return bias.triu_(start + 1).to(dtype)
 
 
@@ -128,20 +257,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for rows, chunk_targets in _row_chunks(hidden, weight, targets):
             counted = (chunk_targets != -100)[:, None]
             wanted = chunk_targets.clamp_min(0)[:, None]
-            logits = F.linear(rows, weight).float()
+            logits = F.linear(rows, weight)
             probabilities = torch.softmax(logits, dim=-1)
             # log-sum-exp through the largest entry: its probability is at least 1/V, so the
             # logarithm is exact where that of a vanishing probability would not be.
-            top, top_probability = logits.amax(-1, True), probabilities.amax(-1, True)
-            losses = top - logits.gather(1, wanted) - top_probability.log()
+            top, place = logits.max(-1, keepdim=True)
+            top_probability = probabilities.gather(1, place).float()
+            losses = (top - logits.gather(1, wanted)).float() - top_probability.log()
             total += (losses * counted).sum()
             probabilities.scatter_add_(1, wanted, probabilities.new_full(wanted.shape, -1.0))
             if not counted.all():
                 probabilities *= counted
-            logit_gradient = probabilities.to(hidden.dtype)
             stop = start + len(rows)
-            torch.mm(logit_gradient, weight, out=hidden_gradient[start:stop])
-            weight_gradient += logit_gradient.t() @ rows
+            torch.mm(probabilities, weight, out=hidden_gradient[start:stop])
+            weight_gradient += probabilities.t() @ rows
             start = stop
         ctx.save_for_backward(hidden_gradient, weight_gradient.to(weight.dtype))
         return total

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.model.config import ModelConfig
-from lilliput.model.kernels import causal_attention
+from lilliput.model.kernels import Visible, attention
 
 
 class Cache(Protocol):
@@ -70,10 +70,10 @@ class Attention(nn.Module):
         self,
         residual: Tensor,
         rotary: tuple[Tensor, Tensor] | None,
-        mask: Tensor | None,
+        visible: Visible | None,
         cache: Cache | None,
     ) -> Tensor:
-        """[B, T, D] → [B, T, D]. `mask` is boolean [B, 1, T, S], true where attended to."""
+        """[B, T, D] → [B, T, D]."""
         batch, time, _ = residual.shape
         head_dim = self.config.head_dim
         query = self.query(residual).view(batch, time, -1, head_dim)
@@ -86,12 +86,7 @@ class Attention(nn.Module):
             query, key = rotate(query, rotary), rotate(key, rotary)
         if cache is not None:
             key, value = cache.extend(self.layer, key, value)
-        if mask is None and time == key.shape[2]:
-            mixed = causal_attention(query, key, value)
-        else:
-            mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1]
-            )
+        mixed = attention(query, key, value, visible)
         return self.output(mixed.transpose(1, 2).reshape(batch, time, -1))  # type: ignore[no-any-return]
 
 
@@ -134,10 +129,10 @@ class Block(nn.Module):
         self,
         residual: Tensor,
         rotary: tuple[Tensor, Tensor] | None,
-        mask: Tensor | None,
+        visible: Visible | None,
         cache: Cache | None,
     ) -> Tensor:
         """[B, T, D] → [B, T, D]."""
-        residual = residual + self.attention(self.attention_norm(residual), rotary, mask, cache)
+        residual = residual + self.attention(self.attention_norm(residual), rotary, visible, cache)
         changed: Tensor = residual + self.feed_forward(self.feed_forward_norm(residual))
         return changed

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lilliput.errors import UserError
@@ -17,7 +18,7 @@ from lilliput.tokens.folder import TokenSplit
 from lilliput.tokens.layout import DocumentLayout, Layout, RandomLayout
 
 Align = Literal["document", "random"]
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ _Ahead = tuple[Batch, Position, torch.cuda.Event | None]
 class Batches:
     """An endless stream of batches from one split.
 
-    `align` "document" packs whole documents into windows, "random" takes plain windows at random
-    places (see `lilliput.tokens.layout`). The last batch of an epoch goes on into the next epoch,
-    so batches never shrink, and a split smaller than a batch is gone round several times.
+    A batch is inputs and targets and, unless attention may go `across_documents`, for each input
+    the index in its row with which its document begins. `align` "document" packs whole documents
+    into windows, "random" takes plain windows at random places (see `lilliput.tokens.layout`).
+    The last batch of an epoch goes on into the next epoch, so batches never shrink, and a split
+    smaller than a batch is gone round several times.
 
     With `prefetch` (default: for a CUDA `device`), the next batch is built and copied in the
     background while the current one is used. `position` is always that of the batches handed out.
@@ -53,6 +56,7 @@ class Batches:
         batch_size: int,
         seed: int,
         align: Align = "document",
+        across_documents: bool = False,
         position: Position = Position(0, 0),
         device: torch.device | str | None = None,
         prefetch: bool | None = None,
@@ -65,7 +69,7 @@ class Batches:
             )
         self.context_length, self.batch_size = context_length, batch_size
         self.position = position
-        self._split = split
+        self._split, self._across_documents = split, across_documents
         self._layout = _layout(split, context_length, seed, align)
         self._device = torch.device(device) if device is not None else torch.device("cpu")
         if prefetch is None:
@@ -78,10 +82,13 @@ class Batches:
         return self._layout.windows(epoch)
 
     def next(self) -> Batch:
-        """The next (inputs, targets), each int64 [batch, context_length], on the device."""
+        """The next (inputs, targets) or (inputs, targets, document starts).
+
+        Each is int64 [batch, context_length], on the device.
+        """
         if self._prefetch is None:
-            (inputs, targets), self.position = self._assemble(self.position)
-            return inputs.to(self._device), targets.to(self._device)
+            batch, self.position = self._assemble(self.position)
+            return tuple(part.to(self._device) for part in batch)
         ahead = self._ahead or self._prefetch.submit(self._assemble, self.position)
         batch, self.position, copied = ahead.result()
         self._ahead = self._prefetch.submit(self._assemble, self.position)
@@ -101,7 +108,10 @@ class Batches:
                 epoch, window = epoch + 1, 0
             self._fill(inputs[row], targets[row], epoch, window)
             window += 1
-        return (torch.from_numpy(inputs), torch.from_numpy(targets)), Position(epoch, window)
+        parts = [inputs, targets]
+        if not self._across_documents:
+            parts.append(_document_starts(inputs, self._split.end_of_text))
+        return tuple(map(torch.from_numpy, parts)), Position(epoch, window)
 
     def _fill(self, inputs: np.ndarray, targets: np.ndarray, epoch: int, window: int) -> None:
         place = 0
@@ -110,6 +120,12 @@ class Batches:
             inputs[place : place + length] = ids[:-1]
             targets[place : place + length] = ids[1:]
             place += length
+
+
+def _document_starts(inputs: npt.NDArray[np.int64], end_of_text: int) -> npt.NDArray[np.int64]:
+    """For each input, where in its row its document begins; what a cut left over begins at 0."""
+    begins = np.where(inputs == end_of_text, np.arange(inputs.shape[1]), 0)
+    return np.maximum.accumulate(begins, axis=1)
 
 
 def _layout(split: TokenSplit, context_length: int, seed: int, align: Align) -> Layout:
@@ -134,14 +150,11 @@ class _Prefetch:
         return self._thread.submit(self._build, assemble, position)
 
     def _build(self, assemble: _Assemble, position: Position) -> _Ahead:
-        (inputs, targets), after = assemble(position)
+        batch, after = assemble(position)
         if self._stream is None:
-            return (inputs.to(self._device), targets.to(self._device)), after, None
+            return tuple(part.to(self._device) for part in batch), after, None
         with torch.cuda.stream(self._stream):
-            batch = (
-                inputs.pin_memory().to(self._device, non_blocking=True),
-                targets.pin_memory().to(self._device, non_blocking=True),
-            )
+            batch = tuple(part.pin_memory().to(self._device, non_blocking=True) for part in batch)
             copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record(self._stream)
         return batch, after, copied

@@ -22,8 +22,6 @@ from lilliput.training.precision import MasterWeights
 from lilliput.training.recipe import RunSettings
 from lilliput.training.schedule import Schedule
 
-_SHORT_WINDOW = 256
-
 
 class BatchSource(Protocol):
     """An endless stream of batches whose position is two integers."""
@@ -77,7 +75,6 @@ class Loop:
     budget: Budget
     settings: RunSettings
     micro_batches: int
-    short_windows: float
     flops_per_token: float
     hooks: Hooks
     reserve_seconds: float = 0.0
@@ -99,7 +96,7 @@ def run_loop(loop: Loop, state: LoopState) -> bool:
     while (before := _progress(loop, state)) < 1 and not _no_time_left(loop, state, slowest):
         step_started = time.perf_counter()
         share = loop.schedule.share(state.step, before)
-        norm = _step(loop, state, share, before)
+        norm = _step(loop, state, share)
         now = time.perf_counter()
         state.seconds = seconds_before + now - loop.started
         slowest = max(0.9 * slowest, now - step_started)
@@ -160,15 +157,12 @@ def _no_time_left(loop: Loop, state: LoopState, step_seconds: float) -> bool:
     return left < step_seconds / 2
 
 
-def _step(loop: Loop, state: LoopState, share: float, progress: float) -> float:
+def _step(loop: Loop, state: LoopState, share: float) -> float:
     """One optimiser step, or a skipped one if loss or gradient is not finite; gradient's norm."""
     weights, total, count = loop.weights, 0.0, 0
     weights.clear_gradients()
     for _ in range(loop.micro_batches):
-        batch = loop.batches.next()
-        pieces = window_pieces(progress, loop.short_windows, batch[0].shape[1])
-        batch = tuple(cut_windows(part, pieces) for part in batch)
-        loss, losses = loop.objective(weights.model, batch)
+        loss, losses = loop.objective(weights.model, loop.batches.next())
         loss.backward()  # type: ignore[no-untyped-call]
         weights.collect_gradients()
         total, count = total + float(loss.detach()), count + losses
@@ -192,23 +186,6 @@ def _step(loop: Loop, state: LoopState, share: float, progress: float) -> float:
     state.step += 1
     state.tokens += count
     return norm
-
-
-def window_pieces(progress: float, short_windows: float, context_length: int) -> int:
-    """Into how many pieces a window is cut: pieces of 256 tokens for the first `short_windows` of
-    a run, then none.
-
-    Short windows early cost less attention and lose little: what a young model learns is local
-    (sequence length warm-up, arXiv 2108.06084).
-    """
-    return max(1, context_length // _SHORT_WINDOW) if progress < short_windows else 1
-
-
-def cut_windows(batch: Tensor, pieces: int) -> Tensor:
-    """[batch, time, …] → [batch * pieces, time / pieces, …]; unchanged where time cannot be cut."""
-    if pieces == 1 or batch.shape[1] % pieces:
-        return batch
-    return batch.reshape(batch.shape[0] * pieces, batch.shape[1] // pieces, *batch.shape[2:])
 
 
 def _step_record(

@@ -12,11 +12,12 @@ Objective = Callable[[Decoder, tuple[Tensor, ...]], tuple[Tensor, int]]
 
 
 def next_token(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
-    """Cross-entropy of every next token. Batch: inputs and targets, int64 [batch, time].
+    """Cross-entropy of every next token.
 
-    Targets of -100 are not scored.
+    Batch: inputs and targets, int64 [batch, time], and if attention is to stay inside documents
+    their `document_starts` (see `Decoder.hidden`). Targets of -100 are not scored.
     """
-    return _scored(model, model.hidden(batch[0]), batch[1])
+    return _scored(model, model.hidden(batch[0], document_starts=_starts(batch)), batch[1])
 
 
 def compiled_next_token() -> Objective:
@@ -27,9 +28,13 @@ def compiled_next_token() -> Objective:
     hidden = torch.compile(Decoder.hidden, dynamic=False)
 
     def objective(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
-        return _scored(model, hidden(model, batch[0]), batch[1])
+        return _scored(model, hidden(model, batch[0], document_starts=_starts(batch)), batch[1])
 
     return objective
+
+
+def _starts(batch: tuple[Tensor, ...]) -> Tensor | None:
+    return batch[2] if len(batch) > 2 else None
 
 
 def _scored(model: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, int]:

@@ -58,9 +58,8 @@ class DataSettings:
     align: Literal["document", "random"] = _setting(
         "document", "windows packed from whole documents, or plain random windows"
     )
-    short_windows: float = _setting(
-        0.6,
-        "first share of the run in which windows are cut into pieces of 256 tokens",
+    across_documents: bool = _setting(
+        False, "attention may look into the documents before in the same window"
     )
     batch_tokens: int | None = _setting(None, "tokens an optimiser step sees")
     micro_batch_tokens: int | None = _setting(

@@ -160,6 +160,7 @@ class _Run:
             batch_size=plan.micro_batch_tokens // plan.config.context_length,
             seed=self.settings.seed,
             align=plan.recipe.data.align,
+            across_documents=plan.recipe.data.across_documents,
             position=position,
             device=device,
         )
@@ -200,7 +201,6 @@ class _Run:
             budget=self.plan.budget,
             settings=self.settings,
             micro_batches=self.plan.batch_tokens // self.plan.micro_batch_tokens,
-            short_windows=self.plan.recipe.data.short_windows,
             flops_per_token=self.plan.config.flops_per_token(),
             hooks=Hooks(self._record, self._milestone, self._checkpoint, self.stop.is_set),
             reserve_seconds=reserve,

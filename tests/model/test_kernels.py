@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.model import causal_attention, linear_cross_entropy
+from lilliput.model import attention, linear_cross_entropy
+from lilliput.model.kernels import visible_to
 
 
 @settings(max_examples=25, deadline=None)
@@ -23,8 +24,39 @@ def test_attention_equals_scaled_dot_product_attention(
     ]
     ours = [tensor.clone().requires_grad_() for tensor in inputs]
     theirs = [tensor.clone().requires_grad_() for tensor in inputs]
-    output = causal_attention(*ours)
+    output = attention(*ours)
     expected = F.scaled_dot_product_attention(*theirs, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(output, expected)
+    direction = torch.randn_like(expected)
+    output.backward(direction)
+    expected.backward(direction)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, other.grad)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(1, 300))
+def test_attention_inside_documents_equals_a_mask(
+    data: st.DataObject, batch: int, kv_heads: int, groups: int, time: int
+) -> None:
+    torch.manual_seed(time)
+    begins = torch.rand(batch, time) < data.draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
+    starts = torch.where(begins, torch.arange(time), 0).cummax(dim=1).values
+    inputs = [
+        torch.randn(batch, time, heads, 6, dtype=torch.float64).transpose(1, 2)
+        for heads in (kv_heads * groups, kv_heads, kv_heads)
+    ]
+    ours = [tensor.clone().requires_grad_() for tensor in inputs]
+    theirs = [tensor.clone().requires_grad_() for tensor in inputs]
+    visible = visible_to(starts, 0, time, starts.device)
+    assert visible is not None and visible.documents is not None
+    output = attention(*ours, visible)
+    keys = torch.arange(time)
+    mask = (keys <= keys[:, None]) & (keys >= starts[:, :, None])
+    with torch.no_grad():
+        masked = visible_to(starts, 0, time, starts.device)
+    assert masked is not None and torch.equal(masked.mask, mask[:, None])
+    expected = F.scaled_dot_product_attention(*theirs, attn_mask=mask[:, None], enable_gqa=True)
     torch.testing.assert_close(output, expected)
     direction = torch.randn_like(expected)
     output.backward(direction)

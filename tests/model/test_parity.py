@@ -83,11 +83,11 @@ def test_left_padding_changes_nothing(name: str) -> None:
     padded = torch.cat((torch.ones(2, 5, dtype=torch.long), ids), dim=1)
     padding = torch.tensor([5, 5])
     alone = model(ids)
-    together = model(padded, left_padding=padding)[:, 5:]
+    together = model(padded, document_starts=padding[:, None])[:, 5:]
     assert (together - alone).abs().max() <= 1e-5
     cache = ListCache()
-    first = model(padded[:, :12], cache=cache, left_padding=padding)[:, 5:]
-    rest = model(padded[:, 12:], cache=cache, left_padding=padding)
+    first = model(padded[:, :12], cache=cache, document_starts=padding[:, None])[:, 5:]
+    rest = model(padded[:, 12:], cache=cache, document_starts=padding[:, None])
     assert (torch.cat((first, rest), 1) - alone).abs().max() <= 1e-5
 
 
