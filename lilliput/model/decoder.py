@@ -66,8 +66,6 @@ class Decoder(nn.Module):
             residual = residual + self.position_embedding(positions)
         else:
             cosine, sine = rotary_table(positions, self.config.head_dim, self.config.rope_theta)
-            if document_starts is not None:
-                cosine, sine = cosine[:, None], sine[:, None]
             rotary = cosine.to(residual.dtype), sine.to(residual.dtype)
         for block in self.blocks:
             residual = block(residual, rotary, visible, cache)

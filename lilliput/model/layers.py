@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.model.config import ModelConfig
-from lilliput.model.kernels import Visible, attention
+from lilliput.model.kernels import Visible, attention, rms_norm, rotate
 
 
 class Cache(Protocol):
@@ -26,29 +26,31 @@ class Cache(Protocol):
         """Count `count` tokens as stored, once every layer has them."""
 
 
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's, computed by `lilliput.model.kernels.rms_norm`."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[..., D] → [..., D]."""
+        return rms_norm(rows, self.weight, self.eps or 0.0)
+
+
 def make_norm(config: ModelConfig, width: int) -> nn.Module:
     """The configuration's norm over the last dimension, of this width."""
     if config.norm == "layernorm":
         return nn.LayerNorm(width, eps=config.norm_eps)
-    return nn.RMSNorm(width, eps=config.norm_eps)
+    return RMSNorm(width, eps=config.norm_eps)
 
 
 def rotary_table(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of every position's angles, float32 [..., head_dim].
+    """Cosine and sine of the angles of positions [..., T], float32 [..., T, 1, head_dim].
 
     Half-split layout, as in GPT-NeoX and Llama's transformers port: dimension i turns together
     with i + head_dim/2. RoFormer, arXiv 2104.09864. The sine's first half carries the minus sign.
     """
     half = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim
-    angles = positions[..., None].float() * theta**-half
+    angles = positions[..., None, None].float() * theta**-half
     cosine, sine = angles.cos(), angles.sin()
     return torch.cat((cosine, cosine), dim=-1), torch.cat((-sine, sine), dim=-1)
-
-
-def rotate(heads: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn heads [B, heads, T, E] by the table's angles [T, E] or [B, 1, T, E]."""
-    cosine, sine = table
-    return heads * cosine + heads.roll(heads.shape[-1] // 2, dims=-1) * sine
 
 
 class Attention(nn.Module):
@@ -63,8 +65,8 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, kv_heads * config.head_dim, bias=config.bias)
         self.output = nn.Linear(heads * config.head_dim, width, bias=config.bias)
         if config.qk_norm:
-            self.query_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
-            self.key_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.query_norm = RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.key_norm = RMSNorm(config.head_dim, eps=config.norm_eps)
 
     def forward(
         self,
@@ -81,9 +83,9 @@ class Attention(nn.Module):
         value = self.value(residual).view(batch, time, -1, head_dim).transpose(1, 2)
         if self.config.qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
-        query, key = query.transpose(1, 2), key.transpose(1, 2)
         if rotary is not None:
-            query, key = rotate(query, rotary), rotate(key, rotary)
+            query, key = rotate(query, *rotary), rotate(key, *rotary)
+        query, key = query.transpose(1, 2), key.transpose(1, 2)
         if cache is not None:
             key, value = cache.extend(self.layer, key, value)
         mixed = attention(query, key, value, visible)

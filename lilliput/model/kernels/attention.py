@@ -1,9 +1,7 @@
-"""Two operations whose general form wastes time or memory, with their gradients by hand.
+"""Softmax attention, and what may be attended to.
 
 On a CPU, PyTorch's fused attention spends 3 to 4 times the arithmetic's worth in its backward pass
-at the head counts and lengths of tiny models, and the loss over a vocabulary spends more on moving
-logits through memory than on computing them. Both are plain matrix products here, in pieces that
-stay in cache.
+at the head counts and lengths of tiny models; here it is plain matrix products of blocks.
 """
 
 from collections.abc import Iterator
@@ -27,12 +25,27 @@ class Documents:
     """
 
     places: Tensor
-    """[P, L] int64: where in the batch, its rows laid end to end, each token is; 0 for padding."""
-    padding: Tensor
-    """[P, L] bool."""
+    """[P, L] int64: where in the batch, its rows laid end to end, each token is; B·T: padding."""
     returns: Tensor
     """[B·T] int64: where in the rows, laid end to end, each token of the batch went."""
     lengths: tuple[int, ...]
+
+    def rows_of(self, heads: Tensor) -> Tensor:
+        """[B, H, T, E] → [P, H, L, E], zero where there is padding."""
+        batch, count, time, head_dim = heads.shape
+        vectors = heads.transpose(1, 2).reshape(batch * time * count, head_dim)
+        vectors = torch.cat((vectors, vectors.new_zeros(count, head_dim)))
+        places = self.places[:, None] * count + torch.arange(count)[:, None]
+        return vectors.index_select(0, places.flatten()).view(*places.shape, head_dim)
+
+    def batch_of(self, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The reverse: [P, H, L, E] → `shape`, which is [B, H, T, E]."""
+        batch, count, time, head_dim = shape
+        longest = rows.shape[2]
+        row, place = self.returns // longest, self.returns % longest
+        places = ((row * count)[:, None] + torch.arange(count)) * longest + place[:, None]
+        vectors = rows.view(-1, head_dim).index_select(0, places.flatten())
+        return vectors.view(batch, time, count, head_dim).transpose(1, 2)
 
 
 @dataclass(frozen=True)
@@ -77,11 +90,11 @@ def _documents(document_starts: Tensor) -> Documents:
     longest = -(-int(lengths[0]) // _QUERY_BLOCK) * _QUERY_BLOCK
     within = torch.arange(longest)
     padding = within >= lengths[:, None]
-    places = (begins[order][:, None] + within).masked_fill_(padding, 0)
+    places = (begins[order][:, None] + within).masked_fill_(padding, total)
     returns = torch.empty(total, dtype=torch.int64)
     kept = ~padding
     returns[places[kept]] = kept.flatten().nonzero().flatten()
-    return Documents(places, padding, returns, tuple(lengths.tolist()))
+    return Documents(places, returns, tuple(lengths.tolist()))
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, visible: Visible | None = None) -> Tensor:
@@ -122,7 +135,10 @@ class _BlockedAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: Documents | None
     ) -> Tensor:
         heads, kv_heads, head_dim = query.shape[1], key.shape[1], query.shape[3]
-        queries, keys, values = (_as_rows(part, documents) for part in (query, key, value))
+        if documents:
+            queries, keys, values = map(documents.rows_of, (query, key, value))
+        else:
+            queries, keys, values = query.contiguous(), key.contiguous(), value.contiguous()
         output = torch.empty_like(queries)
         probabilities = []
         for start, stop, rows in _blocks(queries, documents):
@@ -137,22 +153,21 @@ class _BlockedAttention(torch.autograd.Function):
             probabilities.append(weights)
         ctx.save_for_backward(queries, keys, values, *probabilities)
         ctx.documents, ctx.shape = documents, query.shape
-        return _as_batch(output, documents, query.shape)
+        return documents.batch_of(output, query.shape) if documents else output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         queries, keys, values, *probabilities = ctx.saved_tensors
         _, heads, _, head_dim = queries.shape
         kv_heads = keys.shape[1]
-        outer = _as_rows(gradients[0], ctx.documents)
-        if ctx.documents:
-            outer.masked_fill_(ctx.documents.padding[:, None, :, None], 0.0)
+        documents: Documents | None = ctx.documents
+        outer = documents.rows_of(gradients[0]) if documents else gradients[0].contiguous()
         query_gradient = torch.zeros_like(queries)
         key_gradient = torch.zeros_like(keys)
         value_gradient = torch.zeros_like(values)
         scale = head_dim**-0.5
         for (start, stop, rows), weights in zip(
-            _blocks(queries, ctx.documents), probabilities, strict=True
+            _blocks(queries, documents), probabilities, strict=True
         ):
             asked = _grouped(queries[:rows, :, start:stop], kv_heads)
             outer_rows = _grouped(outer[:rows, :, start:stop], kv_heads)
@@ -167,11 +182,13 @@ class _BlockedAttention(torch.autograd.Function):
             query_gradient[:rows, :, start:stop] = mixed.view(rows, heads, -1, head_dim)
             told = key_gradient[:rows, :, :stop].flatten(0, 1)
             told.baddbmm_(score_gradient.mT, asked, alpha=scale)
+        if documents is None:
+            return query_gradient, key_gradient, value_gradient, None
         kv_shape = (ctx.shape[0], kv_heads, *ctx.shape[2:])
         return (
-            _as_batch(query_gradient, ctx.documents, ctx.shape),
-            _as_batch(key_gradient, ctx.documents, kv_shape),
-            _as_batch(value_gradient, ctx.documents, kv_shape),
+            documents.batch_of(query_gradient, ctx.shape),
+            documents.batch_of(key_gradient, kv_shape),
+            documents.batch_of(value_gradient, kv_shape),
             None,
         )
 
@@ -183,30 +200,6 @@ def _blocks(rows: Tensor, documents: Documents | None) -> Iterator[tuple[int, in
         if documents:
             count = sum(length > start for length in documents.lengths)
         yield start, min(start + _QUERY_BLOCK, longest), count
-
-
-def _as_rows(heads: Tensor, documents: Documents | None) -> Tensor:
-    """[B, H, T, E] → [P, H, L, E], contiguous: a row for every document, or as it is."""
-    if documents is None:
-        return heads.contiguous()
-    batch, count, time, head_dim = heads.shape
-    vectors = heads.transpose(1, 2).reshape(batch * time * count, head_dim)
-    places = documents.places[:, None] * count + torch.arange(count)[:, None]
-    return vectors.index_select(0, places.flatten()).view(*places.shape, head_dim)
-
-
-def _as_batch(rows: Tensor, documents: Documents | None, shape: tuple[int, ...]) -> Tensor:
-    """The reverse of `_as_rows`: [P, H, L, E] → [B, H, T, E]."""
-    if documents is None:
-        return rows
-    batch, count, time, head_dim = shape
-    longest = rows.shape[2]
-    row, place = documents.returns // longest, documents.returns % longest
-    returns = (row * count)[:, None] + torch.arange(count)
-    vectors = rows.view(-1, head_dim).index_select(
-        0, (returns * longest + place[:, None]).flatten()
-    )
-    return vectors.view(batch, time, count, head_dim).transpose(1, 2)
 
 
 def _grouped(rows: Tensor, kv_heads: int) -> Tensor:
@@ -222,60 +215,3 @@ def _causal_bias(start: int, dtype: torch.dtype) -> Tensor:
     """Additive mask [block, start + block]: 0 where the key is not after the query, else -inf."""
     bias = torch.full((_QUERY_BLOCK, start + _QUERY_BLOCK), float("-inf"))
     return bias.triu_(start + 1).to(dtype)
-
-
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Sum of next-token losses in nats, float32 scalar, without ever holding all logits.
-
-    hidden [N, D], weight [V, D], targets [N] int64 with -100 where no loss is wanted. Logits are
-    made, turned into their gradient and dropped a chunk of rows at a time, so memory grows with
-    N·D and not N·V. The idea of "Cut your losses" (arXiv 2411.09009), without its kernel.
-    """
-    if not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
-        total = torch.zeros((), device=hidden.device)
-        for rows, chunk_targets in _row_chunks(hidden, weight, targets):
-            logits = F.linear(rows, weight).float()
-            total += F.cross_entropy(logits, chunk_targets, reduction="sum", ignore_index=-100)
-        return total
-    return _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def _row_chunks(hidden: Tensor, weight: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Rows in pieces whose float32 logits fit a core's cache (CPU) or 256 MB (accelerators)."""
-    elements = 1 << (20 if hidden.device.type == "cpu" else 26)
-    rows = max(256, elements // weight.shape[0])
-    return list(zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True))
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        hidden_gradient = torch.empty_like(hidden)
-        weight_gradient = torch.zeros_like(weight, dtype=torch.float32)
-        total = torch.zeros((), device=hidden.device)
-        start = 0
-        for rows, chunk_targets in _row_chunks(hidden, weight, targets):
-            counted = (chunk_targets != -100)[:, None]
-            wanted = chunk_targets.clamp_min(0)[:, None]
-            logits = F.linear(rows, weight)
-            probabilities = torch.softmax(logits, dim=-1)
-            # log-sum-exp through the largest entry: its probability is at least 1/V, so the
-            # logarithm is exact where that of a vanishing probability would not be.
-            top, place = logits.max(-1, keepdim=True)
-            top_probability = probabilities.gather(1, place).float()
-            losses = (top - logits.gather(1, wanted)).float() - top_probability.log()
-            total += (losses * counted).sum()
-            probabilities.scatter_add_(1, wanted, probabilities.new_full(wanted.shape, -1.0))
-            if not counted.all():
-                probabilities *= counted
-            stop = start + len(rows)
-            torch.mm(probabilities, weight, out=hidden_gradient[start:stop])
-            weight_gradient += probabilities.t() @ rows
-            start = stop
-        ctx.save_for_backward(hidden_gradient, weight_gradient.to(weight.dtype))
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        hidden_gradient, weight_gradient = ctx.saved_tensors
-        return hidden_gradient * gradients[0], weight_gradient * gradients[0], None

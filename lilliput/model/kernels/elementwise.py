@@ -1,0 +1,74 @@
+"""Norm and rotation of rows: few passes over memory, forward and backward."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def rms_norm(rows: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """rows [..., D] divided by their root mean square, times weight [D]; arXiv 1910.07467.
+
+    PyTorch's own composes it, and its gradient, from a dozen passes in float32 on a CPU.
+    """
+    if rows.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return _RootMeanSquareNorm.apply(rows, weight, eps)  # type: ignore[no-any-return, no-untyped-call]
+    return F.rms_norm(rows, weight.shape, weight, eps)
+
+
+class _RootMeanSquareNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, eps: float) -> Tensor:
+        width = rows.shape[-1]
+        norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=_sum_dtype(rows))
+        inverse = norms.square_().div_(width).add_(eps).rsqrt_()
+        ctx.save_for_backward(rows, weight, inverse)
+        normed: Tensor = (rows * inverse.to(rows.dtype)).mul_(weight)
+        return normed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        rows, weight, inverse = ctx.saved_tensors
+        width = rows.shape[-1]
+        products = (gradients[0] * rows).view(-1, width)
+        scale = inverse.to(rows.dtype)
+        weight_gradient = torch.mv(products.t(), scale.view(-1))
+        # d/dx of x / rms(x): the part along x is taken out of the gradient.
+        along = torch.mv(products, weight).view(inverse.shape)
+        along = (along * inverse.pow(3) / -width).to(rows.dtype)
+        row_gradient = (gradients[0] * weight).mul_(scale).addcmul_(rows, along)
+        return row_gradient, weight_gradient, None
+
+
+def _sum_dtype(rows: Tensor) -> torch.dtype:
+    return torch.float64 if rows.dtype == torch.float64 else torch.float32
+
+
+def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn heads [..., T, H, E] by angles whose cosine and sine are [..., T, 1, E].
+
+    Dimension i turns together with i + E/2; the sine's first half carries the minus sign.
+    """
+    if heads.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return _Rotation.apply(heads, cosine, sine)  # type: ignore[no-any-return, no-untyped-call]
+    return _turn(heads, cosine, sine)
+
+
+def _turn(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    other_half = heads.roll(heads.shape[-1] // 2, dims=-1)
+    return (heads * cosine).addcmul_(other_half, sine)
+
+
+class _Rotation(torch.autograd.Function):
+    """Its gradient is the rotation back, so nothing but the angles need be kept."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return _turn(heads, cosine, sine)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return _turn(gradients[0], cosine, -sine), None, None
