@@ -17,11 +17,22 @@ from lilliput.cli.output import json_option, print_facts
     help="The corpus folder to write.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other stories.")
+@click.option(
+    "--names",
+    type=int,
+    help="Girls', boys' and animals' names in use, each; few are learned sooner.  [default: all]",
+)
 @click.option("--workers", type=int, help="Processes to use.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus made with other settings.")
 @json_option
 def command(
-    count: int, output: Path, seed: int, workers: int | None, overwrite: bool, as_json: bool
+    count: int,
+    output: Path,
+    seed: int,
+    names: int | None,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write children's stories, made by a generator, as a corpus.
 
@@ -35,7 +46,9 @@ def command(
     """
     from lilliput.corpus.stories import write_stories
 
-    manifest = write_stories(count, output, seed=seed, workers=workers, overwrite=overwrite)
+    manifest = write_stories(
+        count, output, seed=seed, names=names, workers=workers, overwrite=overwrite
+    )
     facts = {
         "corpus": str(output),
         "documents": manifest.documents,

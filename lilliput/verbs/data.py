@@ -19,9 +19,14 @@ def build_corpus(
     return Path(folder)
 
 
-def write_stories(count: int, folder: Path | str = "corpus", *, seed: int = 0) -> Path:
-    """Write `count` stories of the embedded generator as a corpus folder."""
-    _write_stories(count, Path(folder), seed=seed)
+def write_stories(
+    count: int, folder: Path | str = "corpus", *, seed: int = 0, names: int | None = None
+) -> Path:
+    """Write `count` stories of the embedded generator as a corpus folder.
+
+    `names`: how many names of each kind are in use, all if None.
+    """
+    _write_stories(count, Path(folder), seed=seed, names=names)
     return Path(folder)
 
 

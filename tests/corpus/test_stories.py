@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lilliput.corpus.stories import Story, generate_story
 from lilliput.corpus.stories.generator import LONGEST, SHORTEST
+from lilliput.corpus.stories.lexicon import people
 from lilliput.corpus.stories.plan import BOOK
 
 WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
@@ -60,6 +61,16 @@ def test_any_seed_and_index_tell_a_whole_story(seed: int, index: int) -> None:
     assert SHORTEST <= len(story.text.split()) <= LONGEST
     check_form(story.text)
     check_metadata(story)
+
+
+def test_a_world_of_few_names_has_no_others() -> None:
+    stories = [generate_story(3, index, names=8) for index in range(600)]
+    girls, boys, animals = people.GIRLS[:8], people.BOYS[:8], people.ANIMAL_NAMES[:8]
+    known = {*people.GIRLS, *people.BOYS, *people.ANIMAL_NAMES}
+    used = {word for story in stories for word in re.findall(r"[A-Z][a-z]+", story.text)} & known
+    assert used == {*girls, *boys, *animals}
+    for story in stories:
+        check_form(story.text)
 
 
 def test_seeds_tell_different_stories() -> None:

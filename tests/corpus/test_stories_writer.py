@@ -53,6 +53,11 @@ def test_impossible_numbers_are_the_users_mistake(
         write_stories(count, tmp_path / "none", workers=workers)
 
 
+def test_too_few_names_are_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--names 7"):
+        write_stories(5, tmp_path / "none", names=7)
+
+
 def test_command(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     result = CliRunner().invoke(command, ["-n", "30", "-o", str(folder), "--seed", "2", "--json"])

@@ -137,12 +137,16 @@ def test_targets_follow_inputs_and_any_position_resumes(align: Any, prefetch: bo
     seen: list[tuple[Position, torch.Tensor, torch.Tensor]] = []
     for _ in range(30):
         position = batches.position
-        inputs, targets = batches.next()
+        inputs, targets, starts = batches.next()
         seen.append((position, inputs, targets))
         assert inputs.shape == targets.shape == (5, 10)
         assert inputs.dtype == targets.dtype == torch.int64
         places = inputs[inputs != END].numpy()
         assert (whole[places + 1] == targets[inputs != END].numpy()).all()
+        for row, row_starts in zip(inputs.tolist(), starts.tolist(), strict=True):
+            ends = [place for place, token in enumerate(row) if token == END]
+            for place, start in enumerate(row_starts):
+                assert start == max((end for end in ends if end <= place), default=0)
     batches.close()
     assert [seen[0][0], batches.position.epoch > 1] == [Position(0, 0), True]
     assert all(
@@ -180,7 +184,9 @@ def test_epochs_and_seeds_differ(align: Any) -> None:
 @pytest.mark.parametrize("align", ["document", "random"])
 def test_a_split_smaller_than_a_batch_goes_round(align: Any) -> None:
     split = numbered_split([6, 6])
-    batches = Batches(split, context_length=4, batch_size=8, seed=0, align=align)
+    batches = Batches(
+        split, context_length=4, batch_size=8, seed=0, align=align, across_documents=True
+    )
     inputs, _ = batches.next()
     assert inputs.shape == (8, 4)
     assert batches.position.epoch == 2

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from lilliput.errors import UserError
 from lilliput.training.budget import KINDS
-from lilliput.training.loop import cut_windows, window_pieces
 from lilliput.training.optimizers import Optimizer, OptimizerSettings, orthogonalise
 from lilliput.training.recipe import Recipe, merge, read_recipe, write_recipe
 from lilliput.training.schedule import Schedule
@@ -204,14 +203,3 @@ def test_muon_ignores_a_matrix_without_gradient() -> None:
     assert torch.equal(ours[silent], before)
     moved = ours["blocks.1.attention.query.weight"]
     assert math.isfinite(float(moved.sum()))
-
-
-@given(st.integers(1, 4), st.integers(1, 2048), st.floats(0, 1), st.floats(0, 1))
-def test_short_windows_keep_every_token_and_end_whole(
-    rows: int, time: int, progress: float, short: float
-) -> None:
-    batch = torch.arange(rows * time).reshape(rows, time)
-    cut = cut_windows(batch, window_pieces(progress, short, time))
-    assert torch.equal(cut.flatten(), batch.flatten())
-    if progress >= short or time <= 256:
-        assert cut.shape == batch.shape

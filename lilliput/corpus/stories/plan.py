@@ -40,8 +40,9 @@ _PLACES_BY_TAG: dict[frozenset[str], tuple[PlaceKind, ...]] = {}
 class Cast:
     """Casts a story: every method adds one role and returns its entity."""
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, names: int | None = None) -> None:
         self.dice = dice
+        self._names = names  # how many of each kind are in use; all of them if None
         self.roles: dict[str, Any] = {}
         self._used: set[str] = set()  # names and kinds already taken
         self._characters: list[Character] = []
@@ -107,7 +108,7 @@ class Cast:
         name = ""
         if relation in {"aunt", "uncle"}:
             names = people.GIRLS if female else people.BOYS
-            name = f"{relation.capitalize()} {self.dice.favour(names)}"
+            name = f"{relation.capitalize()} {self.dice.favour(names[: self._names])}"
         kind = Kind("woman" if female else "man")
         character = Character(
             kind, "she" if female else "he", name=name, relation=relation, of=owner
@@ -179,6 +180,7 @@ class Cast:
         return other if self.dice.chance(0.8) else last
 
     def _named(self, role: str, kind: Kind, pronoun: str, names: tuple[str, ...]) -> Character:
+        names = names[: self._names]
         name = self.dice.favour(names)
         while name in self._used:
             name = self.dice.favour(names)

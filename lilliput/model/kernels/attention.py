@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_QUERY_BLOCK = 128
-"""Queries attended together: keys after the block are never multiplied."""
+_QUERY_BLOCK, _DOCUMENT_BLOCK = 128, 64
+"""Queries attended together, for equal rows and for documents: what comes after the block's keys is
+never multiplied, and a document is padded to full blocks."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _documents(document_starts: Tensor) -> Documents:
     begins = (document_starts == time).flatten().nonzero().flatten()
     lengths = torch.diff(begins, append=torch.tensor([total]))
     lengths, order = lengths.sort(descending=True, stable=True)
-    longest = -(-int(lengths[0]) // _QUERY_BLOCK) * _QUERY_BLOCK
+    longest = -(-int(lengths[0]) // _DOCUMENT_BLOCK) * _DOCUMENT_BLOCK
     within = torch.arange(longest)
     padding = within >= lengths[:, None]
     places = (begins[order][:, None] + within).masked_fill_(padding, total)
@@ -196,10 +197,11 @@ class _BlockedAttention(torch.autograd.Function):
 def _blocks(rows: Tensor, documents: Documents | None) -> Iterator[tuple[int, int, int]]:
     """(first query, end, rows that reach so far) of every block of queries; rows [P, H, L, E]."""
     count, _, longest, _ = rows.shape
-    for start in range(0, longest, _QUERY_BLOCK):
+    block = _DOCUMENT_BLOCK if documents else _QUERY_BLOCK
+    for start in range(0, longest, block):
         if documents:
             count = sum(length > start for length in documents.lengths)
-        yield start, min(start + _QUERY_BLOCK, longest), count
+        yield start, min(start + block, longest), count
 
 
 def _grouped(rows: Tensor, kv_heads: int) -> Tensor:
