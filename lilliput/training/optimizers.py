@@ -40,6 +40,9 @@ class OptimizerSettings:
     momentum_warmup_steps: int = field(
         default=300, metadata={"help": "steps over which momentum rises from 0.85"}
     )
+    orthogonal_steps: int = field(
+        default=5, metadata={"help": "Muon's iterations towards an orthogonal update, 1 to 5"}
+    )
     beta1: float = field(default=0.8, metadata={"help": "AdamW's decay of the first moment"})
     beta2: float = field(default=0.95, metadata={"help": "AdamW's decay of the second moment"})
     weight_decay: float = field(
@@ -52,6 +55,8 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         if self.name not in ("muon", "adamw"):
             raise UserError(f"optimizer.name is {self.name!r}: choose 'muon' or 'adamw'")
+        if not 1 <= self.orthogonal_steps <= len(_POLAR_EXPRESS):
+            raise UserError(f"optimizer.orthogonal_steps is {self.orthogonal_steps}: choose 1 to 5")
         for name in ("matrix_learning_rate", "learning_rate", "embedding_learning_rate"):
             rate = getattr(self, name)
             if rate is not None and not rate > 0:
@@ -124,7 +129,7 @@ class Optimizer:
         ramp = min(1.0, self.steps / max(1, self.settings.momentum_warmup_steps))
         momentum = 0.85 + (self.settings.momentum - 0.85) * ramp
         buffer = self.momenta[index].lerp_(gradient, 1 - momentum)
-        update = orthogonalise(gradient.lerp(buffer, momentum))
+        update = orthogonalise(gradient.lerp(buffer, momentum), self.settings.orthogonal_steps)
         squares = update.square().mean(dim=-1)
         moments = self.row_moments[index].lerp_(squares, 0.05)
         corrected = moments / (1 - 0.95 ** (self.steps + 1))
@@ -165,15 +170,16 @@ class Optimizer:
             }
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
+def orthogonalise(matrices: Tensor, steps: int = len(_POLAR_EXPRESS)) -> Tensor:
     """The nearest semi-orthogonal matrices, approximately: singular values near 1.
 
-    [n, rows, columns] float32 in and out; the products run in bfloat16 where that is fast.
+    [n, rows, columns] float32 in and out; the products run in bfloat16. With fewer than all 5
+    steps, small singular values stay further below 1.
     """
     transposed = matrices.shape[-2] > matrices.shape[-1]
     current = (matrices.mT if transposed else matrices).bfloat16()
     current = current / (current.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-6)
-    for linear, cubic, quintic in _POLAR_EXPRESS:
+    for linear, cubic, quintic in _POLAR_EXPRESS[:steps]:
         gram = current @ current.mT
         gram = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
         current = torch.baddbmm(current, gram, current, beta=linear)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.model import attention, linear_cross_entropy
-from lilliput.model.kernels import visible_to
+from lilliput.model.kernels import rms_norm, rotate, visible_to
 
 
 @settings(max_examples=25, deadline=None)
@@ -89,3 +89,50 @@ def test_loss_is_finite_for_an_impossible_target() -> None:
     hidden = torch.tensor([[1000.0, -1000.0]], requires_grad=True)
     loss = linear_cross_entropy(hidden, torch.eye(2), torch.tensor([1]))
     assert loss.item() == pytest.approx(2000.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("strided", [False, True])
+def test_norm_equals_pytorchs(dtype: torch.dtype, strided: bool) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(3, 40, 2, 16, dtype=dtype) * 3
+    weight = torch.randn(16, dtype=dtype)
+    ours = [tensor.clone().requires_grad_() for tensor in (rows, weight)]
+    theirs = [tensor.to(torch.float64).requires_grad_() for tensor in (rows, weight)]
+    output = rms_norm(*ours, 1e-6)
+    expected = F.rms_norm(theirs[0], (16,), theirs[1], 1e-6)
+    direction = torch.randn_like(rows)
+    if strided:
+        output, expected, direction = (
+            tensor.transpose(1, 2) for tensor in (output, expected, direction)
+        )
+        direction = direction.reshape(3, 2, 40, 16)
+    close = (
+        {"rtol": 2e-2, "atol": 1e-1} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
+    )
+    torch.testing.assert_close(output.double(), expected, **close)
+    output.backward(direction)
+    expected.backward(direction.double())
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad.double(), other.grad, **close)
+    with torch.no_grad():
+        torch.testing.assert_close(rms_norm(rows, weight, 1e-6), rms_norm(*ours, 1e-6), **close)
+
+
+def test_rotation_turns_pairs_and_its_gradient_turns_back() -> None:
+    torch.manual_seed(0)
+    heads = torch.randn(2, 7, 3, 8, dtype=torch.float64, requires_grad=True)
+    angles = torch.rand(7, 1, 4, dtype=torch.float64) * 6
+    cosine = torch.cat((angles.cos(), angles.cos()), -1)
+    sine = torch.cat((-angles.sin(), angles.sin()), -1)
+    plane = torch.complex(heads[..., :4], heads[..., 4:]) * torch.polar(
+        torch.ones_like(angles), angles
+    )
+    expected = torch.cat((plane.real, plane.imag), -1)
+    turned = rotate(heads, cosine, sine)
+    torch.testing.assert_close(turned, expected)
+    direction = torch.randn_like(expected)
+    (mine,) = torch.autograd.grad(turned, heads, direction)
+    (other,) = torch.autograd.grad(expected, heads, direction)
+    torch.testing.assert_close(mine, other)

@@ -31,7 +31,7 @@ class _RootMeanSquareNorm(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         rows, weight, inverse = ctx.saved_tensors
         width = rows.shape[-1]
-        products = (gradients[0] * rows).view(-1, width)
+        products = (gradients[0] * rows).reshape(-1, width)
         scale = inverse.to(rows.dtype)
         weight_gradient = torch.mv(products.t(), scale.view(-1))
         # d/dx of x / rms(x): the part along x is taken out of the gradient.

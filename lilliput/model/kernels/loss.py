@@ -27,7 +27,7 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Ten
 
 def _row_chunks(hidden: Tensor, weight: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Rows in pieces whose float32 logits fit a core's cache (CPU) or 256 MB (accelerators)."""
-    elements = 1 << (20 if hidden.device.type == "cpu" else 26)
+    elements = 1 << (21 if hidden.device.type == "cpu" else 26)
     rows = max(256, elements // weight.shape[0])
     return list(zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True))
 
