@@ -26,9 +26,11 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Ten
 
 
 def _row_chunks(hidden: Tensor, weight: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Rows in pieces whose float32 logits fit a core's cache (CPU) or 256 MB (accelerators)."""
-    elements = 1 << (21 if hidden.device.type == "cpu" else 26)
-    rows = max(256, elements // weight.shape[0])
+    """Pieces of 256 to 1,024 rows and about 2^23 logits (CPU), or of 2^26 logits (accelerators)."""
+    if hidden.device.type == "cpu":
+        rows = min(max(256, (1 << 23) // weight.shape[0]), 1024)
+    else:
+        rows = max(256, (1 << 26) // weight.shape[0])
     return list(zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True))
 
 
