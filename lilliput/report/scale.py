@@ -72,7 +72,9 @@ def scale_of(
         low, high = low - margin, high + margin
     if rounded:
         step = _round_step((high - low) / rounded)
-        low, high = math.floor(low / step) * step, math.ceil(high / step) * step
+        # min and max, for a value next to nothing beside the step rounds to zero.
+        low = min(low, math.floor(low / step) * step)
+        high = max(high, math.ceil(high / step) * step)
     return Scale(low, high, start, end)
 
 

@@ -18,7 +18,7 @@ _DEEPEST = 24
 _USUAL_SHARE_OF_PEAK = 0.45
 """Of the measured matrix-product rate, for a whole training step: 33% to 50% seen on 2 cores."""
 
-_FEWEST_TOKENS_PER_PARAMETER = 0.2
+_FEWEST_TOKENS_PER_PARAMETER = 0.8
 _CHINCHILLA_TOKENS_PER_PARAMETER = 20.0
 _MINUTE_ON_A_LAPTOP = 1e13
 """FLOPs. See `tokens_per_parameter`."""
@@ -145,12 +145,14 @@ def tokens_per_parameter(flops: float) -> float:
     """Fewest training tokens a parameter that still make the bigger model the better one.
 
     Chinchilla's 20 (arXiv 2203.15556) are for runs of 1e18 FLOPs and more. In minutes on a CPU a
-    wider model learns more from each token than a narrower one makes up by reading more of them:
-    at 1e13 FLOPs depth 3 with 0.27 beat depth 4 with 0.1 (benchmarks/RESULTS.md; smaller depths
-    were not tried there), so 0.2 is taken, and a power law is drawn between the two.
+    wider model learns more from each token than a narrower one makes up by reading more of them.
+    Measured (benchmarks/RESULTS.md): at 2e12 FLOPs depth 1 with 0.8 beat depth 2 with 0.1, at 1e13
+    depth 2 with 1.0 beat depth 3 with 0.2, and at 4e13 depth 3 with 1.0 equalled depth 2 with 4.
+    So 0.8 up to 1e13, and a power law from there to Chinchilla.
     """
     decades = math.log10(flops / _MINUTE_ON_A_LAPTOP)
-    ratio = _FEWEST_TOKENS_PER_PARAMETER * math.pow(100, decades / 5)
+    growth = _CHINCHILLA_TOKENS_PER_PARAMETER / _FEWEST_TOKENS_PER_PARAMETER
+    ratio = _FEWEST_TOKENS_PER_PARAMETER * math.pow(growth, decades / 5)
     return min(max(ratio, _FEWEST_TOKENS_PER_PARAMETER), _CHINCHILLA_TOKENS_PER_PARAMETER)
 
 
