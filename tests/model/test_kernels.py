@@ -1,5 +1,7 @@
 """The hand-written gradients against PyTorch's own."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,28 @@ from lilliput.model import attention, linear_cross_entropy
 from lilliput.model.kernels import rms_norm, rotate, visible_to
 
 
+def assert_attends_alike(
+    shape: tuple[int, int, int, int, int],
+    ours: Callable[..., torch.Tensor],
+    theirs: Callable[..., torch.Tensor],
+) -> None:
+    """Same output and gradients for random heads of (batch, key heads, groups, time, width)."""
+    batch, kv_heads, groups, time, head_dim = shape
+    inputs = [
+        torch.randn(batch, time, heads, head_dim, dtype=torch.float64).transpose(1, 2)
+        for heads in (kv_heads * groups, kv_heads, kv_heads)
+    ]
+    mine = [tensor.clone().requires_grad_() for tensor in inputs]
+    other = [tensor.clone().requires_grad_() for tensor in inputs]
+    output, expected = ours(*mine), theirs(*other)
+    torch.testing.assert_close(output, expected)
+    direction = torch.randn_like(expected)
+    output.backward(direction)
+    expected.backward(direction)
+    for one, two in zip(mine, other, strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 300), st.integers(1, 9)
@@ -18,20 +42,11 @@ def test_attention_equals_scaled_dot_product_attention(
     batch: int, kv_heads: int, groups: int, time: int, head_dim: int
 ) -> None:
     torch.manual_seed(time)
-    inputs = [
-        torch.randn(batch, time, heads, head_dim, dtype=torch.float64).transpose(1, 2)
-        for heads in (kv_heads * groups, kv_heads, kv_heads)
-    ]
-    ours = [tensor.clone().requires_grad_() for tensor in inputs]
-    theirs = [tensor.clone().requires_grad_() for tensor in inputs]
-    output = attention(*ours)
-    expected = F.scaled_dot_product_attention(*theirs, is_causal=True, enable_gqa=True)
-    torch.testing.assert_close(output, expected)
-    direction = torch.randn_like(expected)
-    output.backward(direction)
-    expected.backward(direction)
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine.grad, other.grad)
+    assert_attends_alike(
+        (batch, kv_heads, groups, time, head_dim),
+        attention,
+        lambda *heads: F.scaled_dot_product_attention(*heads, is_causal=True, enable_gqa=True),
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -42,27 +57,19 @@ def test_attention_inside_documents_equals_a_mask(
     torch.manual_seed(time)
     begins = torch.rand(batch, time) < data.draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
     starts = torch.where(begins, torch.arange(time), 0).cummax(dim=1).values
-    inputs = [
-        torch.randn(batch, time, heads, 6, dtype=torch.float64).transpose(1, 2)
-        for heads in (kv_heads * groups, kv_heads, kv_heads)
-    ]
-    ours = [tensor.clone().requires_grad_() for tensor in inputs]
-    theirs = [tensor.clone().requires_grad_() for tensor in inputs]
     visible = visible_to(starts, 0, time, starts.device)
     assert (visible is None) == bool((starts == 0).all())
-    output = attention(*ours, visible)
     keys = torch.arange(time)
-    mask = (keys <= keys[:, None]) & (keys >= starts[:, :, None])
+    mask = ((keys <= keys[:, None]) & (keys >= starts[:, :, None]))[:, None]
     with torch.no_grad():
         masked = visible_to(starts, 0, time, starts.device)
-    assert masked is not None and torch.equal(masked.mask, mask[:, None])
-    expected = F.scaled_dot_product_attention(*theirs, attn_mask=mask[:, None], enable_gqa=True)
-    torch.testing.assert_close(output, expected)
-    direction = torch.randn_like(expected)
-    output.backward(direction)
-    expected.backward(direction)
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine.grad, other.grad)
+    assert masked is not None
+    assert torch.equal(masked.mask, mask)
+    assert_attends_alike(
+        (batch, kv_heads, groups, time, 6),
+        lambda *heads: attention(*heads, visible),
+        lambda *heads: F.scaled_dot_product_attention(*heads, attn_mask=mask, enable_gqa=True),
+    )
 
 
 @pytest.mark.parametrize("ignored", [False, True])
