@@ -107,10 +107,9 @@ def began_training(stages: Mapping[str, float]) -> float:
 def lilliput_score(model_folder: Path, texts: Sequence[str]) -> tuple[float, int, int]:
     """Nats, bytes and the number of parameters, by the same scorer that users have."""
     import lilliput as package
-    from lilliput.generate.scoring import score_documents as score
 
     model = package.load(model_folder)
-    rows = score(model, list(texts))
+    rows = model.score_documents(list(texts))
     parameters = sum(weight.numel() for weight in model.decoder.parameters())
     return -sum(row.log_probability for row in rows), sum(row.bytes for row in rows), parameters
 

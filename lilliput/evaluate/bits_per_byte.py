@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lilliput.errors import UserError
 from lilliput.generate.language_model import LanguageModel
-from lilliput.generate.scoring import score_documents
 from lilliput.progress import progress
 
 _DOCUMENTS_AT_ONCE = 64
@@ -33,7 +32,7 @@ def bits_per_byte(model: LanguageModel, texts: Iterable[str]) -> TextMeasure:
     with progress("Scoring", total=None, unit="documents") as advance:
         remaining = iter(texts)
         while group := list(itertools.islice(remaining, _DOCUMENTS_AT_ONCE)):
-            for score in score_documents(model, group):
+            for score in model.score_documents(group):
                 documents += 1
                 text_bytes += score.bytes
                 nats -= score.log_probability

@@ -4,7 +4,7 @@ from lilliput.generate.cache import KeyValueCache
 from lilliput.generate.engine import Generation, Request
 from lilliput.generate.language_model import Completion, LanguageModel, NextToken, load
 from lilliput.generate.sampling import Sampling
-from lilliput.generate.scoring import DocumentScore, Target, log_probabilities, score_documents
+from lilliput.generate.scoring import DocumentScore, Target, log_probabilities
 
 __all__ = [
     "Completion",
@@ -18,5 +18,4 @@ __all__ = [
     "Target",
     "load",
     "log_probabilities",
-    "score_documents",
 ]

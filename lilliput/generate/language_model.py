@@ -12,7 +12,7 @@ from lilliput.errors import UserError
 from lilliput.files import read_json
 from lilliput.generate.engine import FinishReason, Generation, Request, batches_of
 from lilliput.generate.sampling import Sampling, fresh_seed
-from lilliput.generate.scoring import Target, log_probabilities
+from lilliput.generate.scoring import DocumentScore, Target, log_probabilities
 from lilliput.generate.streaming import CompletionText
 from lilliput.machine.device import choose_device
 from lilliput.model.decoder import Decoder
@@ -234,6 +234,15 @@ class LanguageModel:
         does not. Divide by -ln 2 and by the text's bytes for bits per byte.
         """
         return float(log_probabilities(self.decoder, [self.document_target(text)])[0].sum())
+
+    def score_documents(self, texts: Sequence[str]) -> list[DocumentScore]:
+        """Whole texts, of any length, as documents: `log_probability` of each, in batches."""
+        encoded = self.tokenizer.encode_batch(texts)
+        targets = [self.target_of_ids(ids.tolist()) for ids in encoded]
+        return [
+            DocumentScore(float(scores.sum()), len(text.encode("utf-8")))
+            for text, scores in zip(texts, log_probabilities(self.decoder, targets), strict=True)
+        ]
 
     def token_scores(self, text: str, *, prompt: str = "") -> list[tuple[str, int, float]]:
         """Text, id and log-probability in nats of each token of `text` after `prompt`."""

@@ -4,16 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lilliput.generate.cache import KeyValueCache
 from lilliput.model.decoder import Decoder
-
-if TYPE_CHECKING:
-    from lilliput.generate.language_model import LanguageModel
 
 TOKENS_PER_BATCH = 8192
 LOGITS_PER_CHUNK = 1 << 24
@@ -101,16 +98,6 @@ def log_probabilities(decoder: Decoder, targets: Sequence[Target]) -> list[Tenso
             offset = targets[index].first
             scores[index][window.first - offset : window.stop - offset] = row_scores
     return scores
-
-
-def score_documents(model: "LanguageModel", texts: Sequence[str]) -> list[DocumentScore]:
-    """Score whole texts, of any length, as documents: see `LanguageModel.log_probability`."""
-    encoded = model.tokenizer.encode_batch(texts)
-    targets = [model.target_of_ids(ids.tolist()) for ids in encoded]
-    return [
-        DocumentScore(float(scores.sum()), len(text.encode("utf-8")))
-        for text, scores in zip(texts, log_probabilities(model.decoder, targets), strict=True)
-    ]
 
 
 def _score_rows(decoder: Decoder, rows: Sequence[Target]) -> list[Tensor]:

@@ -12,7 +12,6 @@ from lilliput.generate import (
     Target,
     load,
     log_probabilities,
-    score_documents,
 )
 from lilliput.generate import scoring as scoring_module
 from lilliput.generate.scoring import windows
@@ -127,10 +126,10 @@ def test_documents_together_equal_documents_alone(
     monkeypatch.setattr(scoring_module, "TOKENS_PER_BATCH", 200)
     monkeypatch.setattr(scoring_module, "LOGITS_PER_CHUNK", 3000)
     texts = [LONG, "The", "", "café 😀", LONG[5:200]]
-    for text, score in zip(texts, score_documents(model, texts), strict=True):
+    for text, score in zip(texts, model.score_documents(texts), strict=True):
         assert score.bytes == len(text.encode())
         assert score.log_probability == pytest.approx(model.log_probability(text), abs=1e-3)
-    assert score_documents(model, []) == []
+    assert model.score_documents([]) == []
 
 
 def test_bits_per_byte_of_a_uniform_model(model: LanguageModel) -> None:
@@ -145,7 +144,7 @@ def test_bits_per_byte_of_a_uniform_model(model: LanguageModel) -> None:
             return hidden.expand(*hidden.shape[:-1], 1024)
 
     uniform = LanguageModel(Uniform(), model.tokenizer)  # type: ignore[arg-type]
-    [score] = score_documents(uniform, [LONG])
+    [score] = uniform.score_documents([LONG])
     tokens = len(model.tokenizer.encode(LONG))
     assert score.bits_per_byte == pytest.approx(10 * tokens / len(LONG.encode()))
 
