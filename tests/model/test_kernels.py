@@ -72,6 +72,23 @@ def test_attention_inside_documents_equals_a_mask(
     )
 
 
+def test_one_query_after_a_cache_sees_every_key_also_with_gradients() -> None:
+    torch.manual_seed(0)
+    query = torch.randn(2, 3, 1, 8, requires_grad=True)
+    key, value = torch.randn(2, 3, 20, 8), torch.randn(2, 3, 20, 8)
+    expected = F.scaled_dot_product_attention(query, key, value)
+    torch.testing.assert_close(attention(query, key, value), expected)
+
+
+def test_documents_keep_to_themselves_in_a_frozen_model_too() -> None:
+    torch.manual_seed(0)
+    heads = [torch.randn(1, 2, 6, 4) for _ in range(3)]
+    starts = torch.tensor([[0, 0, 0, 3, 3, 3]])
+    together = attention(*heads, visible_to(starts, 0, 6, starts.device))
+    alone = attention(*(part[:, :, 3:] for part in heads))
+    torch.testing.assert_close(together[:, :, 3:], alone)
+
+
 @pytest.mark.parametrize("ignored", [False, True])
 def test_loss_equals_cross_entropy(ignored: bool) -> None:
     torch.manual_seed(0)

@@ -107,15 +107,16 @@ def attention(query: Tensor, key: Tensor, value: Tensor, visible: Visible | None
     wherever it is the faster one: on accelerators, and when no gradient is asked for.
     """
     mask = visible.mask if visible else None
-    if mask is None and query.requires_grad and _trains_on_cpu(query):
-        documents = visible.documents if visible else None
+    documents = visible.documents if visible else None
+    causal = mask is None and query.shape[2] == key.shape[2]
+    if documents or (causal and query.requires_grad and _trains_on_cpu(query)):
         return _BlockedAttention.apply(query, key, value, documents)  # type: ignore[no-any-return, no-untyped-call]
     return F.scaled_dot_product_attention(
         query,
         key,
         value,
         attn_mask=mask,
-        is_causal=mask is None and query.shape[2] == key.shape[2],
+        is_causal=causal,
         enable_gqa=query.shape[1] != key.shape[1],
     )
 
