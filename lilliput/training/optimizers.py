@@ -9,12 +9,13 @@ from torch import Tensor
 
 from lilliput.errors import UserError
 
-# Steps 2 to 4 of Polar Express (arXiv 2505.16932, table 1). Its first step is for matrices scaled
+# Steps 2 to 5 of Polar Express (arXiv 2505.16932, table 1). Its first step is for matrices scaled
 # by their Frobenius norm, which is far above the spectral norm; `orthogonalise` has a closer bound.
 _POLAR_EXPRESS = (
     (4.042929935166739, -2.808917465908714, 0.5000178451051316),
     (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
     (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
 _LARGEST_SINGULAR_VALUE = 1.95
 """What step 2 expects at most (1.99), with room for rounding."""
@@ -169,7 +170,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
     [n, rows, columns] float32 in, bfloat16 out. The matrices are first scaled by
     the square root of the Frobenius norm of their Gram matrix, an upper bound of the spectral norm
-    that three of Polar Express's steps do with.
+    that four of Polar Express's five steps do with.
     """
     transposed = matrices.shape[-2] > matrices.shape[-1]
     matrices = matrices.mT if transposed else matrices

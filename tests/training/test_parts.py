@@ -121,16 +121,15 @@ def test_flags_win_over_the_file() -> None:
 def test_orthogonalise_makes_singular_values_one(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)).float())
-    # Three steps leave them around 1; those that were nearly 0 take more.
-    assert values.quantile(0.1) > 0.4
-    assert 0.85 < values.median() < 1.15
-    assert values.max() < 1.65
+    # A random square matrix is nearly singular: its last value takes more than five steps.
+    assert values.quantile(0.05) > 0.6
+    assert values.max() < 1.3
     exact, _, right = torch.linalg.svd(matrix := torch.randn(shape), full_matrices=False)
     nearest = exact @ right
     cosine = torch.nn.functional.cosine_similarity(
         orthogonalise(matrix).float().flatten(1), nearest.flatten(1)
     )
-    assert cosine.min() > 0.92
+    assert cosine.min() > 0.97
 
 
 def weights() -> dict[str, torch.Tensor]:
