@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import lilliput
-from lilliput.corpus.stories import generate_story
+from lilliput.corpus.stories import World, generate_story
 from lilliput.corpus.stories.lexicon import people
 from lilliput.generate.language_model import LanguageModel
 
@@ -65,13 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--names", type=int, default=16, help="as the corpus was made with")
+    parser.add_argument("--plots", type=int, default=16, help="as the corpus was made with")
     parser.add_argument("--stories", type=int, default=200)
     parser.add_argument("--written", type=int, default=60)
     options = parser.parse_args()
-    stories = [
-        generate_story(0, HELD_OUT + index, names=options.names).text
-        for index in range(options.stories)
-    ]
+    world = World(names=options.names, plots=options.plots)
+    stories = [generate_story(0, HELD_OUT + index, world).text for index in range(options.stories)]
     corpus = sum(map(names_in, stories)) / len(stories)
     print(f"names in a story of the corpus: {corpus:.2f}\n")
     print("| model | loss of a repeated name | recalled | names at T 0.5 | at T 0.8 |")

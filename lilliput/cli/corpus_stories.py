@@ -22,6 +22,7 @@ from lilliput.cli.output import json_option, print_facts
     type=int,
     help="Girls', boys' and animals' names in use, each; few are learned sooner.  [default: all]",
 )
+@click.option("--plots", type=int, help="Plots in use, of all themes in turn.  [default: all]")
 @click.option("--workers", type=int, help="Processes to use.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus made with other settings.")
 @json_option
@@ -30,6 +31,7 @@ def command(
     output: Path,
     seed: int,
     names: int | None,
+    plots: int | None,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
@@ -44,10 +46,11 @@ def command(
     Example:
       lilliput corpus stories -n 100000 -o corpus/
     """
-    from lilliput.corpus.stories import write_stories
+    from lilliput.corpus.stories import World, write_stories
 
+    world = World(names=names, plots=plots)
     manifest = write_stories(
-        count, output, seed=seed, names=names, workers=workers, overwrite=overwrite
+        count, output, seed=seed, world=world, workers=workers, overwrite=overwrite
     )
     facts = {
         "corpus": str(output),

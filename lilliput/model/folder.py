@@ -40,6 +40,12 @@ def save_model(
         write_text(folder / "README.md", card)
 
 
+def load_config(folder: Path) -> ModelConfig:
+    """The configuration of a model folder. Raises UserError if it is none we can hold."""
+    path = folder / "config.json"
+    return own_config(read_json(path), str(path))
+
+
 def load_model(
     folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Decoder:
@@ -51,7 +57,7 @@ def load_model(
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
-    config = own_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    config = load_config(folder)
     weights = from_foreign(_read_tensors(folder), config)
     with torch.device("meta"):
         model = Decoder(config)

@@ -39,12 +39,21 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     write_bytes(temporary / "weights.safetensors", save(_contiguous(checkpoint.weights)))
     write_bytes(temporary / "optimizer.safetensors", save(_contiguous(checkpoint.optimizer)))
     write_text(temporary / "state.json", json.dumps(checkpoint.state, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
+    _drop(folder)
     temporary.replace(folder)
     fsync_folder(folder.parent)
     for old in list_checkpoints(run)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+        _drop(old)
     return folder
+
+
+def _drop(folder: Path) -> None:
+    """Remove a checkpoint; it is out of sight before its first file goes."""
+    if folder.exists():
+        leaving = folder.with_name(f".{folder.name}.leaving.tmp")
+        shutil.rmtree(leaving, ignore_errors=True)
+        folder.replace(leaving)
+        shutil.rmtree(leaving, ignore_errors=True)
 
 
 def list_checkpoints(run: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from lilliput.generate.language_model import LanguageModel
 from lilliput.machine import choose_device, describe_device, keep_freed_memory, use_all_cores
 from lilliput.machine.energy import energy_meter
 from lilliput.machine.meters import memory_bytes
-from lilliput.model import Decoder, initialise, save_model
+from lilliput.model import Decoder, initialise, load_config, save_model
 from lilliput.tokens import (
     Batches,
     Position,
@@ -45,6 +45,7 @@ from lilliput.training.planner import Plan, plan_run
 from lilliput.training.precision import MasterWeights
 from lilliput.training.recipe import Recipe, read_recipe, write_recipe
 from lilliput.training.run_report import write_run_report
+from lilliput.training.run_summary import read_summary
 from lilliput.training.tensorboard import tensorboard_writer
 from lilliput.training.validation import Validation, validate
 
@@ -89,13 +90,14 @@ def start_run(recipe: Recipe, folder: Path, *, started: float | None = None) -> 
 def resume_run(folder: Path) -> RunResult:
     """Go on with a run from its newest checkpoint, or from its start if it has none yet.
 
-    Raises UserError if the folder is not a run or the run is finished.
+    A finished run is left as it is and its outcome returned, so that a kill after its last write
+    is no different from one before. Raises UserError if the folder is not a run.
     """
     started = time.perf_counter()
     if not (folder / "recipe.toml").is_file():
         raise UserError(f"{folder}: not a run (it holds no recipe.toml)")
     if (folder / "model" / "model.safetensors").is_file():
-        raise UserError(f"{folder}: this run is finished; its model is {folder / 'model'}")
+        return _finished_result(folder)
     path = folder / "recipe.toml"
     return _execute(Recipe.from_dict(read_recipe(path), str(path)), folder, started)
 
@@ -340,6 +342,21 @@ class _Run:
                 f"{self.tokens.folder}: not the tokens this run was started with; "
                 "bring them back, or start a new run"
             )
+
+
+def _finished_result(folder: Path) -> RunResult:
+    """What a finished run came to, read from its files."""
+    summary = read_summary(folder / "metrics.jsonl")
+    last, validation = summary.last_step, summary.last_validation
+    return RunResult(
+        path=folder,
+        finished=True,
+        step=last["step"],
+        tokens=last["tokens"],
+        seconds=validation["seconds"],
+        bits_per_byte=validation["bits_per_byte"],
+        parameters=load_config(folder / "model").parameters,
+    )
 
 
 def _validation_tokens(plan: Plan) -> int:

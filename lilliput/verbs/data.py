@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lilliput.corpus import build_corpus as _build_corpus
 from lilliput.corpus import open_corpus
+from lilliput.corpus.stories import World
 from lilliput.corpus.stories import write_stories as _write_stories
 from lilliput.tokens import tokenize_corpus
 from lilliput.tokens import train_tokenizer as _train_tokenizer
@@ -20,13 +21,18 @@ def build_corpus(
 
 
 def write_stories(
-    count: int, folder: Path | str = "corpus", *, seed: int = 0, names: int | None = None
+    count: int,
+    folder: Path | str = "corpus",
+    *,
+    seed: int = 0,
+    names: int | None = None,
+    plots: int | None = None,
 ) -> Path:
     """Write `count` stories of the embedded generator as a corpus folder.
 
-    `names`: how many names of each kind are in use, all if None.
+    `names` of each kind and `plots` are how many are in use, all if None.
     """
-    _write_stories(count, Path(folder), seed=seed, names=names)
+    _write_stories(count, Path(folder), seed=seed, world=World(names=names, plots=plots))
     return Path(folder)
 
 

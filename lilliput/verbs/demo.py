@@ -11,6 +11,8 @@ _STORIES_A_MINUTE = 12_000
 _VOCABULARY = 2048
 _NAMES = 16
 """Few enough that two million tokens teach the model to keep to the name a story began with."""
+_PLOTS = 16
+"""Few enough that a story ends in the plot it began with."""
 
 
 def demo(folder: Path, *, minutes: float, say: Callable[[str], None]) -> Run:
@@ -23,7 +25,7 @@ def demo(folder: Path, *, minutes: float, say: Callable[[str], None]) -> Run:
     if not (corpus / "corpus.json").exists():
         count = max(2_000, round(_STORIES_A_MINUTE * minutes))
         say(f"1/4  writing {count:,} stories")
-        write_stories(count, corpus, names=_NAMES)
+        write_stories(count, corpus, names=_NAMES, plots=_PLOTS)
     if not tokenizer.exists():
         say(f"2/4  learning a tokenizer of {_VOCABULARY:,} tokens")
         train_tokenizer(corpus, tokenizer, vocabulary_size=_VOCABULARY)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.corpus.stories import Story, generate_story
+from lilliput.corpus.stories import Story, World, generate_story
 from lilliput.corpus.stories.generator import LONGEST, SHORTEST
 from lilliput.corpus.stories.lexicon import people
 from lilliput.corpus.stories.plan import BOOK
+from lilliput.errors import UserError
 
 WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
 
@@ -64,13 +65,26 @@ def test_any_seed_and_index_tell_a_whole_story(seed: int, index: int) -> None:
 
 
 def test_a_world_of_few_names_has_no_others() -> None:
-    stories = [generate_story(3, index, names=8) for index in range(600)]
+    stories = [generate_story(3, index, World(names=8)) for index in range(600)]
     girls, boys, animals = people.GIRLS[:8], people.BOYS[:8], people.ANIMAL_NAMES[:8]
     known = {*people.GIRLS, *people.BOYS, *people.ANIMAL_NAMES}
     used = {word for story in stories for word in re.findall(r"[A-Z][a-z]+", story.text)} & known
     assert used == {*girls, *boys, *animals}
     for story in stories:
         check_form(story.text)
+
+
+def test_a_world_of_few_plots_takes_them_from_all_themes() -> None:
+    told = {
+        count: {generate_story(5, index, World(plots=count)).plot for index in range(40 * count)}
+        for count in (1, 5, 12)
+    }
+    assert {count: len(plots) for count, plots in told.items()} == {1: 1, 5: 5, 12: 12}
+    themes = {BOOK.plots[plot].__module__ for plot in told[12]}
+    assert len(themes) == 12
+    assert told[1] < told[5] < told[12]
+    with pytest.raises(UserError, match="--plots 999"):
+        World(plots=999)
 
 
 def test_seeds_tell_different_stories() -> None:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lilliput.cli.corpus_stories import command
 from lilliput.corpus.folder import open_corpus
-from lilliput.corpus.stories import generate_story, write_stories
+from lilliput.corpus.stories import World, generate_story, write_stories
 from lilliput.corpus.stories import writer as writer_module
 from lilliput.errors import UserError
 
@@ -55,7 +55,7 @@ def test_impossible_numbers_are_the_users_mistake(
 
 def test_too_few_names_are_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--names 7"):
-        write_stories(5, tmp_path / "none", names=7)
+        write_stories(5, tmp_path / "none", world=World(names=7))
 
 
 def test_command(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import lilliput
+from lilliput.cli import command
 from lilliput.corpus import open_corpus
 from lilliput.errors import UserError, WorkFailed
 from lilliput.files import hash_file
@@ -164,6 +166,17 @@ def test_a_loss_that_blows_up_ends_the_run_with_a_reason(tokens: Path, tmp_path:
     assert all(bool(weight.isfinite().all()) for weight in weights.values())
 
 
+def test_resuming_a_finished_run_changes_nothing(tokens: Path, tmp_path: Path) -> None:
+    """A kill after the last write is resumed like any other."""
+    run = train(tokens, name=str(tmp_path / "run"), **settings(steps=3))
+    before = {path: hash_file(path) for path in run.path.rglob("*") if path.is_file()}
+    again = lilliput.resume(run.path).result
+    assert before == {path: hash_file(path) for path in run.path.rglob("*") if path.is_file()}
+    assert replace(again, seconds=0.0) == replace(run.result, seconds=0.0)
+    done = CliRunner().invoke(command, ["resume", str(run.path), "--json"])
+    assert done.exit_code == 0 and json.loads(done.stdout)["steps"] == 3
+
+
 def test_refusals(tokens: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such recipe file, tokens folder"):
         train(tmp_path / "absent", **settings(steps=1))
@@ -172,9 +185,7 @@ def test_refusals(tokens: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="less than one window"):
         train(tokens, name=str(tmp_path / "b"), model=TINY, train={"steps": 3},
               data={"batch_tokens": 32})  # fmt: skip
-    run = train(tokens, name=str(tmp_path / "done"), **settings(steps=2))
-    with pytest.raises(UserError, match="is finished"):
-        lilliput.resume(run.path)
+    train(tokens, name=str(tmp_path / "done"), **settings(steps=2))
     with pytest.raises(UserError, match="holds a run already"):
         train(tokens, name=str(tmp_path / "done"), **settings(steps=2))
     with pytest.raises(UserError, match="not a run"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, zip_longest
 from typing import Any
 
 from lilliput.corpus.stories import beats, plots
@@ -14,12 +16,37 @@ from lilliput.corpus.stories.lexicon.words import ADJECTIVES, NOUNS, VERBS
 from lilliput.corpus.stories.plan import BOOK, Cast, Plan
 from lilliput.corpus.stories.script import phrase, tell
 from lilliput.corpus.stories.things import Place, Thing
+from lilliput.errors import UserError
 
 _ = (beats, plots)  # importing them registers every beat and plot
-_PLOTS = tuple(BOOK.plots[name] for name in sorted(BOOK.plots))
-_PLOT_NAMES = tuple(sorted(BOOK.plots))
 _LETTERS = str.maketrans(dict.fromkeys('.,!?:;"', " "))
 SHORTEST, LONGEST = 80, 300  # words in a story
+FEWEST_NAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How rich the world of the stories is: a model learns a small one from fewer of them.
+
+    `names`: how many names of girls, of boys and of animals are in use, 8 or more; all 46 to 48
+    if None. `plots`: how many plots there are, of all themes in turn; all 53 if None.
+    Raises UserError if there are fewer names than a story may need, or no or too many plots.
+    """
+
+    names: int | None = None
+    plots: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and self.names < FEWEST_NAMES:
+            raise UserError(f"--names {self.names}: a story may need {FEWEST_NAMES} of a kind")
+        if self.plots is not None and not 1 <= self.plots <= len(BOOK.plots):
+            raise UserError(f"--plots {self.plots}: there are 1 to {len(BOOK.plots)}")
+
+
+@lru_cache
+def _plot_names(world: World) -> tuple[str, ...]:
+    in_turn = chain.from_iterable(zip_longest(*BOOK.by_theme()))
+    return tuple(sorted([name for name in in_turn if name][: world.plots]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +70,25 @@ class Story:
         return f"story-{self.seed}-{self.index:06d}"
 
 
-def generate_story(seed: int, index: int, *, names: int | None = None) -> Story:
+def generate_story(seed: int, index: int, world: World | None = None) -> Story:
     """The story at `index` of the endless series `seed`: always the same for the same numbers.
 
-    Stories are 80 to 300 words long, in the spirit of TinyStories (arXiv 2305.07759). `names` is
-    how many names of girls, of boys and of animals there are in their world, 8 or more: with few,
-    a model learns from few stories to keep to the name a story began with. All 46 to 48 if None.
+    Stories are 80 to 300 words long, in the spirit of TinyStories (arXiv 2305.07759).
     """
+    world = world or World()
     attempt = 0
     while True:
-        story = _attempt(seed, index, attempt, names)
+        story = _attempt(seed, index, attempt, world)
         if SHORTEST <= story.text.count(" ") + story.text.count("\n\n") + 1 <= LONGEST:
             return story
         attempt += 1
 
 
-def _attempt(seed: int, index: int, attempt: int, names: int | None) -> Story:
+def _attempt(seed: int, index: int, attempt: int, world: World) -> Story:
     dice = Dice(seed, index, attempt)
-    number = int(dice.random() * len(_PLOTS))
-    cast = Cast(dice, names)
-    plan = _PLOTS[number](cast)
+    plots = _plot_names(world)
+    plot = plots[int(dice.random() * len(plots))]
+    plan = BOOK.plots[plot](Cast(dice, world.names))
     telling = Telling(dice, plan.roles)
     text = tell(plan.script, telling)
     told = telling.entities
@@ -76,14 +102,14 @@ def _attempt(seed: int, index: int, attempt: int, names: int | None) -> Story:
         seed=seed,
         index=index,
         text=text,
-        plot=_PLOT_NAMES[number],
+        plot=plot,
         characters=tuple(person.label for person in people),
         place=place,
         objects=tuple(thing.noun for thing in things),
         features=tuple(sorted(features)),
         words=_words(text, dice),
         summary=summary[0].upper() + summary[1:],
-        facts=_facts(_PLOT_NAMES[number], plan, telling, people, things, place),
+        facts=_facts(plot, plan, telling, people, things, place),
     )
 
 

@@ -281,6 +281,13 @@ class PlotBook:
 
         return register
 
+    def by_theme(self) -> list[list[str]]:
+        """The plots' names, those of one theme (a module of plots) together."""
+        themes: dict[str, list[str]] = {}
+        for name, make in self.plots.items():
+            themes.setdefault(make.__module__, []).append(name)
+        return list(themes.values())
+
 
 BOOK = PlotBook()
 plot = BOOK.add

@@ -5,18 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lilliput.corpus.documents import Document
 from lilliput.corpus.folder import CorpusManifest, write_corpus
-from lilliput.corpus.stories.generator import Story, generate_story
+from lilliput.corpus.stories.generator import Story, World, generate_story
 from lilliput.errors import UserError
 from lilliput.progress import progress
 
 SOURCE = "lilliput stories"
 VERSION = 2  # raise it when the same (seed, index) tells another story
-FEWEST_NAMES = 8
 _CHUNK = 500  # stories that a worker makes at a time
 _WORTH_WORKERS = 4_000  # stories below which starting processes costs more than it saves
 
@@ -26,25 +26,23 @@ def write_stories(
     folder: Path,
     *,
     seed: int = 0,
-    names: int | None = None,
+    world: World | None = None,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> CorpusManifest:
     """Write the first `count` stories of the series `seed` as a corpus folder.
 
-    `names` as for `generate_story`. `workers` is the number of processes (default: one per core).
-    Raises UserError if `count` or `workers` is below 1, `names` below 8, or if the folder holds
-    something else.
+    `workers` is the number of processes (default: one per core). Raises UserError if `count` or
+    `workers` is below 1, or if the folder holds something else.
     """
     if count < 1:
         raise UserError(f"-n {count}: ask for at least one story")
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: at least one worker is needed")
-    if names is not None and names < FEWEST_NAMES:
-        raise UserError(f"--names {names}: a story may need {FEWEST_NAMES} of a kind")
+    world = world or World()
     settings: dict[str, Any] = {"generator": SOURCE, "version": VERSION}
-    settings |= {"count": count, "seed": seed, "names": names}
-    documents = _documents(count, seed, names, workers or os.cpu_count() or 1)
+    settings |= {"count": count, "seed": seed, **asdict(world)}
+    documents = _documents(count, seed, world, workers or os.cpu_count() or 1)
     with progress("Telling stories", total=count, unit="stories") as advance:
 
         def counted() -> Iterator[Document]:
@@ -55,8 +53,8 @@ def write_stories(
         return write_corpus(counted(), Path(folder), settings=settings, overwrite=overwrite)
 
 
-def _documents(count: int, seed: int, names: int | None, workers: int) -> Iterator[Document]:
-    chunks = [(seed, names, start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+def _documents(count: int, seed: int, world: World, workers: int) -> Iterator[Document]:
+    chunks = [(seed, world, start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     if workers == 1 or count < _WORTH_WORKERS:
         for chunk in chunks:
             yield from make_documents(chunk)
@@ -67,10 +65,10 @@ def _documents(count: int, seed: int, names: int | None, workers: int) -> Iterat
             yield from made
 
 
-def make_documents(chunk: tuple[int, int | None, int, int]) -> list[Document]:
-    """The stories (seed, names, start … stop - 1) as documents; a worker's task."""
-    seed, names, start, stop = chunk
-    return [as_document(generate_story(seed, index, names=names)) for index in range(start, stop)]
+def make_documents(chunk: tuple[int, World, int, int]) -> list[Document]:
+    """The stories (seed, world, start … stop - 1) as documents; a worker's task."""
+    seed, world, start, stop = chunk
+    return [as_document(generate_story(seed, index, world)) for index in range(start, stop)]
 
 
 def as_document(story: Story) -> Document:
