@@ -1,6 +1,5 @@
 """prompt → text: caches, the decoding loop, sampling, streaming, and the one scorer."""
 
-from lilliput.generate.cache import KeyValueCache
 from lilliput.generate.engine import Generation, Request
 from lilliput.generate.language_model import Completion, LanguageModel, NextToken, load
 from lilliput.generate.sampling import Sampling
@@ -10,7 +9,6 @@ __all__ = [
     "Completion",
     "DocumentScore",
     "Generation",
-    "KeyValueCache",
     "LanguageModel",
     "NextToken",
     "Request",

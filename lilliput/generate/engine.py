@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from lilliput.errors import UserError, WorkFailed
-from lilliput.generate.cache import KeyValueCache
 from lilliput.generate.sampling import Sampling, choose, penalise_repetition, uniform_draws
 from lilliput.model.config import ModelConfig
 from lilliput.model.decoder import Decoder
@@ -147,7 +146,7 @@ class Generation:
         """Run every distinct prompt through the decoder once, padded on the left."""
         prompts = list(dict.fromkeys(request.ids for request in requests))
         longest = max(map(len, prompts))
-        config, dtype = self._decoder.config, self._decoder.head_weight.dtype
+        config = self._decoder.config
         capacity = min(config.context_length, longest + limit)
         rows = {prompt: row for row, prompt in enumerate(prompts)}
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
@@ -158,15 +157,13 @@ class Generation:
             device=self._device,
         )
         alone = len(prompts) == len(requests)
-        cache = KeyValueCache(
-            config, len(prompts), capacity if alone else longest, self._device, dtype
-        )
+        cache = self._decoder.make_cache(len(prompts), capacity if alone else longest)
         starts = padding[:, None] if self._padded else None
         hidden = self._decoder.hidden(ids, cache=cache, document_starts=starts)[:, -1]
         if not alone:
             prompt_cache = cache
             chosen = torch.tensor([rows[one.ids] for one in requests], device=self._device)
-            cache = KeyValueCache(config, len(requests), capacity, self._device, dtype)
+            cache = self._decoder.make_cache(len(requests), capacity)
             cache.fill_from(prompt_cache, chosen)
             hidden, padding = hidden[chosen], padding[chosen]
         self._cache, self._hidden = cache, hidden
@@ -200,7 +197,7 @@ def batches_of(
     config: ModelConfig, requests: Sequence[Request], max_tokens: int
 ) -> list[list[int]]:
     """Indices of the requests in batches of similar length whose caches fit in memory."""
-    bytes_per_token = 8 * config.n_layers * config.n_kv_heads * config.head_dim
+    bytes_per_token = 4 * config.cached_per_token
     order = sorted(range(len(requests)), key=lambda index: (-len(requests[index].ids), index))
     batches: list[list[int]] = []
     while order:

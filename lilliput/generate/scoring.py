@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lilliput.generate.cache import KeyValueCache
 from lilliput.model.decoder import Decoder
 
 TOKENS_PER_BATCH = 8192
@@ -136,11 +135,11 @@ def _shared_cache(
     decoder: Decoder, prefix: Sequence[int], rows: int, capacity: int
 ) -> KeyValueCache:
     """A cache of `rows` rows that have all read `prefix`, which is run once."""
-    weight = decoder.head_weight
-    once = KeyValueCache(decoder.config, 1, len(prefix), weight.device, weight.dtype)
-    decoder.hidden(torch.tensor([list(prefix)], device=weight.device), cache=once)
-    cache = KeyValueCache(decoder.config, rows, capacity, weight.device, weight.dtype)
-    cache.fill_from(once, torch.zeros(rows, dtype=torch.long, device=weight.device))
+    device = decoder.head_weight.device
+    once = decoder.make_cache(1, len(prefix))
+    decoder.hidden(torch.tensor([list(prefix)], device=device), cache=once)
+    cache = decoder.make_cache(rows, capacity)
+    cache.fill_from(once, torch.zeros(rows, dtype=torch.long, device=device))
     return cache
 
 

@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from lilliput.errors import UserError
+
+LAYER_KINDS = {
+    "G": "global: all that came before",
+    "L": "local: the last `window` tokens",
+    "C": "chunked: the tokens of the same chunk of `window`",
+    "N": "global, without rotary positions",
+}
 
 
 def _help(text: str, default: Any = ...) -> Any:
@@ -19,101 +26,226 @@ class ModelConfig:
     """Everything that defines a decoder's computation.
 
     Sizes count units, never bytes. `d_model` is the width of the residual stream, `d_ff` the inner
-    width of the feed-forward. Raises UserError when two fields conflict.
+    width of the feed-forward. The defaults are Llama's. Raises UserError when a value is illegal or
+    two fields conflict (see `lilliput.model.conflicts`).
     """
 
+    # Sizes
     family: str = _help("name of the row in the table of families", "lilliput")
     vocabulary_size: int = _help("number of tokens")
     context_length: int = _help("longest sequence in tokens", 512)
     n_layers: int = _help("number of layers")
     d_model: int = _help("width of the residual stream")
     n_heads: int = _help("number of query heads")
-    n_kv_heads: int = _help("number of key/value heads; fewer than n_heads groups queries")
+    n_kv_heads: int = _help(
+        "number of key/value heads: fewer than n_heads groups queries (arXiv 2305.13245), "
+        "1 is multi-query (arXiv 1911.02150)"
+    )
     head_dim: int = _help("width of one head")
     d_ff: int = _help("inner width of the feed-forward")
+    layer_heads: tuple[int, ...] = _help("n_heads layer by layer (OpenELM, arXiv 2404.14619)", ())
+    layer_kv_heads: tuple[int, ...] = _help("n_kv_heads layer by layer", ())
+    layer_d_ff: tuple[int, ...] = _help("d_ff layer by layer", ())
+
+    # Norms
     norm: Literal["rmsnorm", "layernorm"] = _help(
-        "RMSNorm (arXiv 1910.07467) or LayerNorm with bias (arXiv 1607.06450)", "rmsnorm"
+        "RMSNorm (arXiv 1910.07467) or LayerNorm (arXiv 1607.06450)", "rmsnorm"
+    )
+    norm_gain: Literal["weight", "weight_bias", "none"] = _help(
+        "learned gain of the norms, gain and bias, or neither", "weight"
     )
     norm_eps: float = _help("added to the variance in every norm", 1e-6)
-    positions: Literal["rotary", "learned"] = _help(
-        "rotary (arXiv 2104.09864) or learned absolute positions", "rotary"
+    norm_placement: Literal["pre", "post", "sandwich", "out"] = _help(
+        "before attention and feed-forward; after their sum with the residual (GPT-1); before and "
+        "after them (Gemma 2, arXiv 2408.00118); after them alone (OLMo 2, arXiv 2501.00656)",
+        "pre",
+    )
+    parallel: Literal["none", "one_norm", "two_norms"] = _help(
+        "attention and feed-forward side by side, behind one norm (GPT-J) or two (Falcon-40B)",
+        "none",
+    )
+    embedding_norm: bool = _help("a norm right after the embedding (BLOOM, nanochat)", False)
+    final_norm: bool = _help("a norm before the output head (not in GPT-1)", True)
+    sub_norm: bool = _help(
+        "a norm before attention's and the feed-forward's last matrix (BitNet, arXiv 2504.12285)",
+        False,
+    )
+
+    # Positions
+    positions: Literal["rotary", "learned", "sinusoidal", "alibi", "relative", "none"] = _help(
+        "rotary (arXiv 2104.09864), learned absolute, sinusoidal (arXiv 1706.03762), ALiBi (arXiv "
+        "2108.12409), Transformer-XL's relative ones (arXiv 1901.02860, Gopher), or none",
+        "rotary",
     )
     rope_theta: float = _help("base of the rotary wavelengths", 10_000.0)
-    qk_norm: bool = _help("RMSNorm on every query and key head (arXiv 2302.05442)", False)
-    activation: Literal["silu", "gelu_tanh"] = _help("non-linearity of the feed-forward", "silu")
-    gated: bool = _help("gated feed-forward (SwiGLU, arXiv 2002.05202)", True)
-    bias: bool = _help("biases in every linear layer of the blocks", False)
+    rope_local_theta: float | None = _help("base in local layers, unscaled (Gemma 3)", None)
+    rope_fraction: float = _help("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
+    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = _help(
+        "stretch of the wavelengths to longer contexts: linear (arXiv 2306.15595), YaRN (arXiv "
+        "2309.00071), Llama 3.1's (arXiv 2407.21783), LongRoPE (arXiv 2402.13753)",
+        "none",
+    )
+    rope_factor: float = _help("how many times longer the context is than it was", 1.0)
+    rope_original_context: int = _help("the context length before it was stretched", 0)
+    rope_low_factor: float = _help("llama3: wavelengths above context / this are stretched", 1.0)
+    rope_high_factor: float = _help("llama3: wavelengths below context / this are kept", 4.0)
+    rope_beta_fast: float = _help("yarn: turns in the old context from which they are kept", 32.0)
+    rope_beta_slow: float = _help("yarn: turns below which wavelengths are stretched", 1.0)
+    rope_truncate: bool = _help("yarn: its two bounds are whole dimensions", True)
+    rope_magnitude: float = _help("yarn, longrope: factor of rotated queries and keys", 1.0)
+    rope_short_factors: tuple[float, ...] = _help("longrope: up to the original context", ())
+    rope_long_factors: tuple[float, ...] = _help("longrope: beyond it", ())
+    alibi_scale: float = _help("factor of ALiBi's slopes (Falcon-RW: head_dim^-1/2)", 1.0)
+
+    # Attention
+    layer_pattern: str = _help(
+        "kinds of layers, repeated: G global, L local, C chunked, N global without positions", "G"
+    )
+    window: int = _help("tokens that a local layer sees, or a chunk holds", 0)
+    latent_rank: int = _help(
+        "rank of the latent that keys and values are made from (MLA, arXiv 2405.04434); 0: none", 0
+    )
+    latent_query_rank: int = _help("rank of the latent of queries; 0: none", 0)
+    latent_rope_dim: int = _help("dimensions of a latent head that turn, besides head_dim", 0)
+    latent_value_dim: int = _help("dimensions of a latent head's values", 0)
+    qkv_bias: bool = _help("biases of queries, keys and values (Qwen 2)", False)
+    output_bias: bool = _help("bias of attention's last matrix", False)
+    qk_norm: Literal["none", "head", "head_weights", "full", "unit"] = _help(
+        "norm of queries and keys (arXiv 2302.05442): of each head, with one gain for all (Qwen 3) "
+        "or its own (Command-R+); of all heads together (OLMo 2); of each head without gain, "
+        "in layers with positions (Llama 4)",
+        "none",
+    )
+    attention_scale: float | None = _help("factor of the scores; head_dim^-1/2 if not set", None)
+    attention_softcap: float = _help("scores s become cap·tanh(s / cap) (Gemma 2); 0: none", 0.0)
+    attention_sinks: bool = _help("a learned score each head may spend on nothing (gpt-oss)", False)
+    attention_temperature: float = _help(
+        "N layers: queries grow with the logarithm of their position (Llama 4); 0: not", 0.0
+    )
+    attention_temperature_from: int = _help("position from which they grow", 8192)
+    shared_kv_layers: int = _help(
+        "last layers that reuse keys and values of the layer before them (arXiv 2507.13575)", 0
+    )
+
+    # Feed-forward
+    gated: bool = _help("gated feed-forward (GLU variants, arXiv 2002.05202)", True)
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swish"] = _help(
+        "non-linearity of the feed-forward; relu2 is relu squared (arXiv 2109.08668), "
+        "clamped_swish gpt-oss's",
+        "silu",
+    )
+    feed_forward_bias: bool = _help("biases of the feed-forward", False)
+
+    # Mixture of experts
+    n_experts: int = _help("experts of a mixture layer (arXiv 2101.03961); 0: dense", 0)
+    experts_per_token: int = _help("experts that a token goes through", 2)
+    n_shared_experts: int = _help("experts every token goes through (arXiv 2401.06066)", 0)
+    d_ff_expert: int = _help("inner width of one expert; d_ff if 0", 0)
+    first_dense_layers: int = _help("layers before the first mixture", 0)
+    experts_every: int = _help("every how many layers there is a mixture (Llama 4)", 1)
+    router: Literal["softmax", "sigmoid"] = _help(
+        "what turns router logits into weights", "softmax"
+    )
+    router_normalise: bool = _help("the chosen experts' weights sum to 1 (Mixtral)", True)
+    router_bias: bool = _help("bias of the router's logits (gpt-oss)", False)
+    router_scale: float = _help("factor of the experts' weights (DeepSeek)", 1.0)
+    router_scales_input: bool = _help("weights multiply an expert's input (Llama 4)", False)
+    router_selection_bias: bool = _help(
+        "load balanced by a bias that only chooses (arXiv 2408.15664)", False
+    )
+    router_groups: int = _help("groups of experts; 1: none (DeepSeek)", 1)
+    router_top_groups: int = _help("groups that a token may choose from", 1)
+    router_group_score: Literal["max", "top2_sum"] = _help(
+        "a group's score: its best expert's, or the sum of its two best", "max"
+    )
+    router_balance_loss: float = _help("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
+    router_z_loss: float = _help("weight of the router z-loss (arXiv 2202.08906)", 0.0)
+
+    # Input and output
     tied: bool = _help("output head shares the embedding's weights (arXiv 1608.05859)", True)
+    head_bias: bool = _help("bias of the output head (GPT-J, Phi)", False)
+    embedding_scale: float = _help("factor of the embedding (Gemma: d_model^1/2)", 1.0)
+    residual_scale: float = _help("factor of what a layer adds to the residual (Granite)", 1.0)
+    logit_scale: float = _help("factor of the logits (Command-R, Grok-1)", 1.0)
+    logit_softcap: float = _help("logits l become cap·tanh(l / cap) (Gemma 2); 0: none", 0.0)
+    n_future_tokens: int = _help(
+        "further tokens predicted in training (multi-token prediction, arXiv 2412.19437)", 0
+    )
+    future_loss: float = _help("weight of their loss", 0.3)
+
+    # Arithmetic
+    linear: Literal["full", "ternary", "int8", "int4", "int2"] = _help(
+        "matrices as they are, ternary with 8-bit activations (BitNet b1.58, arXiv 2402.17764), or "
+        "rounded to so many bits in training (straight-through, arXiv 1712.05877)",
+        "full",
+    )
 
     def __post_init__(self) -> None:
-        for name in (
-            "vocabulary_size",
-            "context_length",
-            "n_layers",
-            "d_model",
-            "n_heads",
-            "n_kv_heads",
-            "head_dim",
-            "d_ff",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"model.{name} is {getattr(self, name)}: it must be at least 1")
-        if self.n_heads % self.n_kv_heads:
-            raise UserError(
-                f"model.n_heads ({self.n_heads}) must be a multiple of "
-                f"model.n_kv_heads ({self.n_kv_heads})"
-            )
-        if self.positions == "rotary" and self.head_dim % 2:
-            raise UserError(
-                f"model.positions 'rotary' turns pairs, so model.head_dim ({self.head_dim}) "
-                "must be even"
-            )
+        from lilliput.model.conflicts import check
+
         for item in fields(self):
-            allowed = getattr(item.type, "__args__", None)
-            if allowed and getattr(self, item.name) not in allowed:
-                raise UserError(
-                    f"model.{item.name} is {getattr(self, item.name)!r}: "
-                    f"choose one of {', '.join(map(repr, allowed))}"
-                )
+            if isinstance(getattr(self, item.name), list):
+                object.__setattr__(self, item.name, tuple(getattr(self, item.name)))
+        _check_choices(self)
+        check(self)
+
+    def kind(self, layer: int) -> str:
+        """The letter of a layer in the pattern; see LAYER_KINDS."""
+        return self.layer_pattern[layer % len(self.layer_pattern)]
+
+    def heads(self, layer: int) -> tuple[int, int]:
+        """Query heads and key/value heads of a layer."""
+        queries = self.layer_heads[layer] if self.layer_heads else self.n_heads
+        return queries, self.layer_kv_heads[layer] if self.layer_kv_heads else self.n_kv_heads
+
+    def feed_forward_width(self, layer: int) -> int:
+        """d_ff of a dense layer."""
+        return self.layer_d_ff[layer] if self.layer_d_ff else self.d_ff
+
+    def is_mixture(self, layer: int) -> bool:
+        """Whether a layer's feed-forward is a mixture of experts."""
+        chosen = self.n_experts > 0 and layer >= self.first_dense_layers
+        return chosen and (layer + 1) % self.experts_every == 0
+
+    @property
+    def rope_dim(self) -> int:
+        """Dimensions of a head that turn."""
+        return self.latent_rope_dim or int(self.head_dim * self.rope_fraction)
 
     @property
     def parameters(self) -> int:
-        """Number of distinct parameters (a tied head counts once)."""
+        """Number of distinct parameters used in generation (a tied head counts once)."""
         return self.block_parameters + self.embedding_parameters
 
     @property
     def block_parameters(self) -> int:
-        """Parameters of all layers and the final norm."""
-        bias, norm_width = int(self.bias), 1 if self.norm == "rmsnorm" else 2
-        query, key_value = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        attention = self.d_model * (2 * query + 2 * key_value)
-        attention += bias * (query + 2 * key_value + self.d_model)
-        attention += 2 * self.head_dim * int(self.qk_norm)
-        feed_forward = self.d_model * self.d_ff * (3 if self.gated else 2)
-        feed_forward += bias * (self.d_ff * (2 if self.gated else 1) + self.d_model)
-        norms = norm_width * self.d_model
-        return self.n_layers * (attention + feed_forward + 2 * norms) + norms
+        """Parameters of all layers and of norms outside them."""
+        from lilliput.model.counting import count_parts
+
+        return sum(
+            count for part, count in count_parts(self).items() if part.group in ("block", "norm")
+        )
 
     @property
     def embedding_parameters(self) -> int:
         """Parameters of token embedding, learned positions and an untied head."""
-        tables = self.vocabulary_size * (1 if self.tied else 2)
-        tables += self.context_length if self.positions == "learned" else 0
-        return tables * self.d_model
+        from lilliput.model.counting import count_parts
+
+        return sum(count for part, count in count_parts(self).items() if part.group == "embedding")
+
+    @property
+    def cached_per_token(self) -> int:
+        """Numbers that a key-value cache holds for each token, over all layers."""
+        if self.latent_rank:
+            return self.n_layers * (self.latent_rank + self.latent_rope_dim)
+        layers = range(self.n_layers - self.shared_kv_layers)
+        return sum(2 * self.heads(layer)[1] * self.head_dim for layer in layers)
 
     def flops_per_token(self, sequence_length: int | None = None) -> float:
-        """Training FLOPs a token, forward and backward: 6 a matrix weight, plus causal attention.
+        """Training FLOPs a token, forward and backward; see `counting.flops_per_token`."""
+        from lilliput.model.counting import flops_per_token
 
-        The lookup of an embedding costs nothing; the output head counts once whether tied or not.
-        Attention counts half of its square, since causality needs no more (PaLM, arXiv 2204.02311,
-        appendix B, halved).
-        """
-        time = sequence_length or self.context_length
-        query, key_value = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        matrices = self.n_layers * self.d_model * (2 * query + 2 * key_value)
-        matrices += self.n_layers * self.d_model * self.d_ff * (3 if self.gated else 2)
-        matrices += self.vocabulary_size * self.d_model
-        return 6.0 * matrices + 6.0 * self.n_layers * query * time
+        return flops_per_token(self, sequence_length or self.context_length)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values."""
@@ -131,3 +263,17 @@ class ModelConfig:
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+def field_types() -> dict[str, Any]:
+    """The type of every field of ModelConfig."""
+    return get_type_hints(ModelConfig)
+
+
+def _check_choices(config: ModelConfig) -> None:
+    for name, kind in field_types().items():
+        value = getattr(config, name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            raise UserError(
+                f"model.{name} is {value!r}: choose one of {', '.join(map(repr, get_args(kind)))}"
+            )

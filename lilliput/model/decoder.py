@@ -1,13 +1,68 @@
-"""The one decoder: token ids in, logits out."""
+"""The one decoder: token ids in, logits out.
+
+Read top to bottom, this is the forward pass of every decoder family: `Decoder.hidden` runs the
+layers, a `Block` is one layer, and what happens inside is in attention.py and feed_forward.py.
+"""
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.errors import UserError
+from lilliput.model.attention import Attention, LatentAttention, Memory, Sight
+from lilliput.model.cache import Cache, KeyValueCache
 from lilliput.model.config import ModelConfig
-from lilliput.model.kernels import visible_to
-from lilliput.model.layers import Block, Cache, make_norm, rotary_table
+from lilliput.model.feed_forward import FeedForward, Mixture
+from lilliput.model.future import FuturePredictor
+from lilliput.model.kernels import Reach, linear_cross_entropy, visible_to
+from lilliput.model.norms import make_norm
+from lilliput.model.positions import alibi_bias, alibi_slopes, rotary_table, sinusoids
+
+
+class Block(nn.Module):
+    """One layer: attention and feed-forward, each added to the residual stream.
+
+    The norms stand where `norm_placement` says; where there is none, nothing happens.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.config = config
+        before = config.norm_placement in ("pre", "sandwich")
+        after = config.norm_placement in ("sandwich", "out")
+        on_sum = config.norm_placement == "post"
+        own_norm = before and config.parallel != "one_norm"
+
+        def norm(wanted: bool) -> nn.Module:
+            return make_norm(config, config.d_model) if wanted else nn.Identity()
+
+        self.attention_norm = norm(before)
+        self.attention = (
+            LatentAttention(config, layer) if config.latent_rank else Attention(config, layer)
+        )
+        self.attention_out_norm, self.attention_sum_norm = norm(after), norm(on_sum)
+        self.feed_forward_norm = norm(own_norm)
+        self.feed_forward = (
+            Mixture(config)
+            if config.is_mixture(layer)
+            else FeedForward(config, config.feed_forward_width(layer))
+        )
+        self.feed_forward_out_norm, self.feed_forward_sum_norm = norm(after), norm(on_sum)
+
+    def forward(self, residual: Tensor, sight: Sight, memory: Memory) -> Tensor:
+        """[B, T, D] → [B, T, D]."""
+        scale, parallel = self.config.residual_scale, self.config.parallel
+        normed = self.attention_norm(residual)
+        mixed = self.attention_out_norm(self.attention(normed, sight, memory))
+        if parallel != "none":
+            inner = normed if parallel == "one_norm" else self.feed_forward_norm(residual)
+            return residual + scale * (mixed + self.feed_forward(inner))  # type: ignore[no-any-return]
+        residual = self.attention_sum_norm(_plus(residual, mixed, scale))
+        inner = self.feed_forward(self.feed_forward_norm(residual))
+        changed = _plus(residual, self.feed_forward_out_norm(inner), scale)
+        return self.feed_forward_sum_norm(changed)  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -16,13 +71,19 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary_size, config.d_model)
+        width = config.d_model
+        self.embedding = nn.Embedding(config.vocabulary_size, width)
         if config.positions == "learned":
-            self.position_embedding = nn.Embedding(config.context_length, config.d_model)
+            self.position_embedding = nn.Embedding(config.context_length, width)
+        self.embedding_norm = make_norm(config, width) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
-        self.final_norm = make_norm(config, config.d_model)
+        self.final_norm = make_norm(config, width) if config.final_norm else nn.Identity()
         if not config.tied:
-            self.head = nn.Linear(config.d_model, config.vocabulary_size, bias=False)
+            self.head = nn.Linear(width, config.vocabulary_size, bias=config.head_bias)
+        self.future = nn.ModuleList(
+            FuturePredictor(config, Block(config, config.n_layers - 1))
+            for _ in range(config.n_future_tokens)
+        )
 
     @property
     def head_weight(self) -> Tensor:
@@ -37,7 +98,23 @@ class Decoder(nn.Module):
 
     def logits_of(self, hidden: Tensor) -> Tensor:
         """The output head: hidden [..., D] → logits [..., V], float32."""
-        return F.linear(hidden, self.head_weight).float()
+        bias = self.head.bias if self.config.head_bias else None
+        logits = F.linear(hidden, self.head_weight, bias).float() * self.config.logit_scale
+        if cap := self.config.logit_softcap:
+            logits = cap * torch.tanh(logits / cap)
+        return logits
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Sum of the losses of targets [B, T] in nats; -100 where none is wanted."""
+        rows, weight = hidden.flatten(0, 1), self.head_weight
+        if self.config.logit_scale != 1:
+            rows = rows * self.config.logit_scale
+        if self.config.head_bias:
+            ones = rows.new_full((len(rows), 1), self.config.logit_scale)
+            rows = torch.cat((rows, ones), dim=1)
+            weight = torch.cat((weight, self.head.bias[:, None]), dim=1)
+        cap = self.config.logit_softcap
+        return linear_cross_entropy(rows, weight, targets.flatten(), softcap=cap)
 
     def hidden(
         self, ids: Tensor, *, cache: Cache | None = None, document_starts: Tensor | None = None
@@ -52,23 +129,91 @@ class Decoder(nn.Module):
         """
         past, time = cache.length if cache is not None else 0, ids.shape[1]
         positions = torch.arange(past, past + time, device=ids.device)
-        visible = visible_to(document_starts, past, time, ids.device)
         if document_starts is not None:
             positions = (positions - document_starts).clamp_min(0)
-        residual = self.embedding(ids)
-        rotary = None
-        if self.config.positions == "learned":
-            if past + time > self.config.context_length:
-                raise UserError(
-                    f"{past + time} tokens do not fit in this model's context length of "
-                    f"{self.config.context_length}: shorten the text"
-                )
-            residual = residual + self.position_embedding(positions)
-        else:
-            cosine, sine = rotary_table(positions, self.config.head_dim, self.config.rope_theta)
-            rotary = cosine.to(residual.dtype), sine.to(residual.dtype)
-        for block in self.blocks:
-            residual = block(residual, rotary, visible, cache)
+        residual = self._embedded(ids, positions, past + time)
+        sights = {
+            kind: self._sight(kind, positions, document_starts, past, residual)
+            for kind in dict.fromkeys(map(self.config.kind, range(self.config.n_layers)))
+        }
+        memory = Memory(cache)
+        for layer, block in enumerate(self.blocks):
+            residual = block(residual, sights[self.config.kind(layer)], memory)
         if cache is not None:
             cache.advance(time)
         return self.final_norm(residual)  # type: ignore[no-any-return]
+
+    def ahead(
+        self, hidden: Tensor, following: Tensor, document_starts: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """States [B, T, D] that predict the second, third … next token, one for each predictor.
+
+        hidden [B, T, D] is what `hidden` returned, following [B, T] the token after each.
+        """
+        positions = torch.arange(following.shape[1], device=following.device)
+        if document_starts is not None:
+            positions = (positions - document_starts).clamp_min(0)
+        kind = self.config.kind(self.config.n_layers - 1)
+        sight = self._sight(kind, positions, document_starts, 0, hidden)
+        for predictor in self.future:
+            hidden = predictor(hidden, self.embedding(following), sight)
+            yield hidden
+            following = following.roll(-1, dims=1)
+
+    def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
+        """An empty cache for so many rows of at most `capacity` tokens."""
+        return KeyValueCache(rows, capacity)
+
+    def _embedded(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
+        """ids [B, T] → the residual stream's beginning, [B, T, D]."""
+        config = self.config
+        residual = self.embedding(ids)
+        if config.embedding_scale != 1:
+            # Rounded like the weights, as Gemma's own code does.
+            residual = residual * torch.tensor(config.embedding_scale, dtype=residual.dtype)
+        if config.positions == "learned":
+            if length > config.context_length:
+                raise UserError(
+                    f"{length} tokens do not fit in this model's context length of "
+                    f"{config.context_length}: shorten the text"
+                )
+            residual = residual + self.position_embedding(positions)
+        elif config.positions == "sinusoidal":
+            residual = residual + sinusoids(positions, config.d_model).to(residual.dtype)
+        return self.embedding_norm(residual)  # type: ignore[no-any-return]
+
+    def _sight(
+        self,
+        kind: str,
+        positions: Tensor,
+        document_starts: Tensor | None,
+        past: int,
+        residual: Tensor,
+    ) -> Sight:
+        """What the layers of a kind see, for positions [B or none, T] of new tokens."""
+        config, time, device = self.config, residual.shape[1], residual.device
+        reach = Reach(
+            window=config.window if kind == "L" else 0, chunk=config.window if kind == "C" else 0
+        )
+        explicit = bool(config.attention_softcap) or config.attention_sinks
+        blocked = not explicit and config.positions not in ("alibi", "relative")
+        rotary = bias = distances = temperature = None
+        if config.positions == "rotary" and kind != "N":
+            cosine, sine = rotary_table(config, positions, local=kind == "L", length=past + time)
+            rotary = cosine.to(residual.dtype), sine.to(residual.dtype)
+        elif config.positions == "alibi":
+            slopes = alibi_slopes(config.n_heads, config.alibi_scale)
+            bias = alibi_bias(slopes, past, time, device)
+        elif config.positions == "relative":
+            away = torch.arange(past + time, device=device)
+            distances = sinusoids(away, config.d_model).to(residual.dtype)
+        if config.attention_temperature and kind == "N":
+            steps = ((positions + 1.0) / config.attention_temperature_from).floor()
+            warmer = torch.log1p(steps) * config.attention_temperature + 1
+            temperature = warmer[..., None, None].to(residual.dtype)
+        visible = visible_to(document_starts, past, time, device, reach=reach, blocked=blocked)
+        return Sight(visible, rotary, bias, distances, temperature)
+
+
+def _plus(residual: Tensor, added: Tensor, scale: float) -> Tensor:
+    return residual + (added if scale == 1 else scale * added)

@@ -12,12 +12,16 @@ from lilliput.files import read_json, write_bytes, write_json, write_text
 from lilliput.model.config import ModelConfig
 from lilliput.model.decoder import Decoder
 from lilliput.model.exchange import (
-    check_exchangeable,
+    CLASSES,
+    ForeignClass,
+    foreign_class,
     foreign_config,
     from_foreign,
     own_config,
     to_foreign,
 )
+from lilliput.model.families import FAMILIES
+from lilliput.model.linear import RoundedLinear, rounded_weight
 
 
 def save_model(
@@ -25,19 +29,63 @@ def save_model(
 ) -> None:
     """Write `config.json`, `model.safetensors`, `generation_config.json`, `README.md`, in float32.
 
+    The folder is one of the transformers class that computes the same; if there is none, of ours
+    (`export_class` says which before training). Weights that training rounded are written rounded.
     Each file is written atomically and the weights last but for the card, so that a folder with
     weights is whole. The tokenizer's files are the tokens room's to add.
     """
-    check_exchangeable(model.config)
-    config = foreign_config(model.config, end_of_text=end_of_text, padding=padding)
-    write_json(folder / "config.json", config)
+    config = settled(model.config)
+    one, _ = export_class(config)
+    values = foreign_config(config, one, end_of_text=end_of_text, padding=padding)
+    write_json(folder / "config.json", values)
     generation = {"bos_token_id": end_of_text, "eos_token_id": end_of_text, "pad_token_id": padding}
     write_json(folder / "generation_config.json", generation | {"do_sample": True})
-    weights = {name: tensor.detach().float().cpu() for name, tensor in model.state_dict().items()}
-    tensors = to_foreign(weights, model.config)
+    tensors = to_foreign(settled_weights(model), config, one)
     write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     if card:
         write_text(folder / "README.md", card)
+
+
+def export_class(config: ModelConfig) -> tuple[ForeignClass | None, str]:
+    """The transformers class of a trained model's folder; if none computes the same, the reason.
+
+    The family's own class comes first, then any other that holds the configuration.
+    """
+    family = FAMILIES.get(config.family)
+    one, reason = foreign_class(settled(config), family.model_type if family else None)
+    if one is not None:
+        return one, ""
+    for model_type in CLASSES:
+        other, _ = foreign_class(settled(config), model_type)
+        if other is not None:
+            return other, ""
+    return None, reason
+
+
+def settled(config: ModelConfig) -> ModelConfig:
+    """The configuration that generation needs: without what only training does.
+
+    Rounded weights are plain ones once they are rounded; ternary models round activations too.
+    """
+    linear = config.linear if config.linear == "ternary" else "full"
+    return config.with_(n_future_tokens=0, linear=linear)
+
+
+def settled_weights(model: Decoder) -> dict[str, Tensor]:
+    """The float32 weights that `settled`'s configuration computes with."""
+    weights = {
+        name: tensor.detach().float().cpu()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("future.")
+    }
+    kind = model.config.linear
+    if kind in ("full", "ternary"):
+        return weights
+    linears = {name for name, module in model.named_modules() if isinstance(module, RoundedLinear)}
+    return {
+        name: rounded_weight(tensor, kind) if name.removesuffix(".weight") in linears else tensor
+        for name, tensor in weights.items()
+    }
 
 
 def load_config(folder: Path) -> ModelConfig:
@@ -58,9 +106,10 @@ def load_model(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
     config = load_config(folder)
-    weights = from_foreign(_read_tensors(folder), config)
     with torch.device("meta"):
         model = Decoder(config)
+    one = CLASSES.get(read_json(folder / "config.json")["model_type"])
+    weights = from_foreign(_read_tensors(folder), config, one, set(model.state_dict()))
     _check_tensors(folder, config, weights, dict(model.state_dict()))
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()},

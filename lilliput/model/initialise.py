@@ -1,7 +1,6 @@
 """Random weights to start from."""
 
 import torch
-from torch import nn
 
 from lilliput.model.decoder import Decoder
 
@@ -9,29 +8,27 @@ from lilliput.model.decoder import Decoder
 def initialise(model: Decoder, seed: int) -> None:
     """Fill `model` in place, the same on every machine for the same seed.
 
-    Matrices are uniform with standard deviation d_model^-1/2 and the two that write to the residual
+    Matrices are uniform with standard deviation fan-in^-1/2, and the two that write to the residual
     stream start at zero, so that every block starts as the identity (the recipe of nanochat and
-    modded-nanogpt). So does an untied head, above an embedding of standard deviation 0.5; one that
-    is shared with the head has GPT-2's 0.02.
+    modded-nanogpt); not where a norm follows them, since a norm of zeros has no gradient worth the
+    name. So does an untied head, above an embedding of standard deviation 0.5; one that is shared
+    with the head has GPT-2's 0.02. Gains of norms are 1; biases, and whatever else is a vector, 0.
     """
+    config = model.config
     generator = torch.Generator().manual_seed(seed)
-    spread = (3.0 / model.config.d_model) ** 0.5
-    deviation = 0.02 if model.config.tied else 0.5
+    writers = ("output.weight", "down.weight", "feed_forward.down")
+    zero = (*writers, "head.weight") if config.norm_placement == "pre" else ("head.weight",)
     with torch.no_grad():
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Embedding):
-                module.weight.copy_(
-                    torch.randn(module.weight.shape, generator=generator) * deviation
-                )
-            elif isinstance(module, nn.Linear):
-                if name.endswith((".output", ".down", "head")):
-                    module.weight.zero_()
-                else:
-                    draw = torch.rand(module.weight.shape, generator=generator)
-                    module.weight.copy_((2 * draw - 1) * spread)
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
-                nn.init.ones_(module.weight)
-                if isinstance(module, nn.LayerNorm):
-                    nn.init.zeros_(module.bias)
+        for name, parameter in model.named_parameters():
+            if name.endswith("embedding.weight"):
+                deviation = 0.02 if config.tied or name != "embedding.weight" else 0.5
+                draw = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(draw * deviation)
+            elif "norm" in name and name.endswith("weight"):
+                parameter.fill_(1)
+            elif parameter.ndim < 2 or name.endswith(("bias", *zero)):
+                parameter.zero_()
+            else:
+                spread = (3.0 / parameter.shape[-1]) ** 0.5
+                draw = torch.rand(parameter.shape, generator=generator)
+                parameter.copy_((2 * draw - 1) * spread)

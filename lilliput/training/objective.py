@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lilliput.model import Decoder, linear_cross_entropy
+from lilliput.model import Decoder
 
 Objective = Callable[[Decoder, tuple[Tensor, ...]], tuple[Tensor, int]]
 """(model, batch) → the sum of its losses in nats, a scalar with a graph, and how many it summed."""
@@ -17,7 +17,8 @@ def next_token(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
     Batch: inputs and targets, int64 [batch, time], and if attention is to stay inside documents
     their `document_starts` (see `Decoder.hidden`). Targets of -100 are not scored.
     """
-    return _scored(model, model.hidden(batch[0], document_starts=_starts(batch)), batch[1])
+    starts = _starts(batch)
+    return _scored(model, model.hidden(batch[0], document_starts=starts), batch[1], starts)
 
 
 def compiled_next_token() -> Objective:
@@ -28,7 +29,8 @@ def compiled_next_token() -> Objective:
     hidden = torch.compile(Decoder.hidden, dynamic=False)
 
     def objective(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
-        return _scored(model, hidden(model, batch[0], document_starts=_starts(batch)), batch[1])
+        starts = _starts(batch)
+        return _scored(model, hidden(model, batch[0], document_starts=starts), batch[1], starts)
 
     return objective
 
@@ -37,6 +39,24 @@ def _starts(batch: tuple[Tensor, ...]) -> Tensor | None:
     return batch[2] if len(batch) > 2 else None
 
 
-def _scored(model: Decoder, hidden: Tensor, targets: Tensor) -> tuple[Tensor, int]:
-    total = linear_cross_entropy(hidden.flatten(0, 1), model.head_weight, targets.flatten())
+def _scored(
+    model: Decoder, hidden: Tensor, targets: Tensor, starts: Tensor | None
+) -> tuple[Tensor, int]:
+    total = model.loss(hidden, targets)
+    if model.config.n_future_tokens and torch.is_grad_enabled():
+        further = _future_loss(model, hidden, targets, starts)
+        total = total + further - further.detach()  # what is reported stays the next token's loss
     return total, int((targets != -100).sum())
+
+
+def _future_loss(model: Decoder, hidden: Tensor, targets: Tensor, starts: Tensor | None) -> Tensor:
+    """The weighted loss of the tokens after the next (arXiv 2412.19437, equation 25)."""
+    losses, time = [], targets.shape[1]
+    for distance, ahead in enumerate(model.ahead(hidden, targets.clamp_min(0), starts), start=1):
+        wanted = torch.full_like(targets, -100)
+        wanted[:, : time - distance] = targets[:, distance:]
+        if starts is not None:  # what another document says is not to be foreseen
+            other = starts[:, distance:] != starts[:, : time - distance]
+            wanted[:, : time - distance].masked_fill_(other, -100)
+        losses.append(model.loss(ahead, wanted))
+    return torch.stack(losses).mean() * model.config.future_loss

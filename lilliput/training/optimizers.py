@@ -17,6 +17,9 @@ _POLAR_EXPRESS = (
     (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
+SELECTION_BIAS = ".selection_bias"
+"""End of the names of biases that balance experts: their gradient is the load above the mean, and
+the optimiser steps against its sign (arXiv 2408.15664)."""
 _LARGEST_SINGULAR_VALUE = 1.95
 """What step 2 expects at most (1.99), with room for rounding."""
 
@@ -46,6 +49,9 @@ class OptimizerSettings:
     weight_decay: float = field(
         default=0.1, metadata={"help": "decoupled weight decay of matrices (norms: none)"}
     )
+    selection_bias_rate: float = field(
+        default=0.001, metadata={"help": "step of the bias that balances experts (DeepSeek-V3)"}
+    )
     gradient_clip: float = field(
         default=1.0, metadata={"help": "largest norm of the whole gradient; 0 leaves it"}
     )
@@ -74,16 +80,18 @@ class Optimizer:
         by_shape: dict[tuple[int, ...], list[str]] = {}
         if settings.name == "muon":
             for name, weight in weights.items():
-                if name.startswith("blocks.") and weight.ndim == 2:
+                if name.startswith(("blocks.", "future.")) and weight.ndim >= 2:
                     by_shape.setdefault(tuple(weight.shape), []).append(name)
         self.stacks = list(by_shape.values())
         self.momenta = [
-            torch.zeros((len(names), *weights[names[0]].shape), device=weights[names[0]].device)
+            torch.zeros_like(torch.cat([_matrices(weights[name]) for name in names]))
             for names in self.stacks
         ]
         self.row_moments = [momentum.new_zeros(momentum.shape[:2]) for momentum in self.momenta]
         muon_names = {name for names in self.stacks for name in names}
-        self.rest = [name for name in weights if name not in muon_names]
+        self.balancing = [name for name in weights if name.endswith(SELECTION_BIAS)]
+        others = muon_names.union(self.balancing)
+        self.rest = [name for name in weights if name not in others]
         self.adamw = torch.optim.AdamW(
             [
                 {
@@ -115,10 +123,15 @@ class Optimizer:
         self.adamw.step()
         rate = self.settings.matrix_learning_rate * share
         for index, names in enumerate(self.stacks):
-            update = self._muon_update(index, torch.stack([gradients[name] for name in names]))
+            matrices = torch.cat([_matrices(gradients[name]) for name in names])
+            update = self._muon_update(index, matrices)
             decay = 1 - rate * self.settings.weight_decay
-            for name, change in zip(names, update.unbind(), strict=True):
-                self.weights[name].mul_(decay).sub_(change, alpha=rate)
+            for name, change in zip(names, update.chunk(len(names)), strict=True):
+                weight = self.weights[name]
+                weight.mul_(decay).sub_(change.view(weight.shape), alpha=rate)
+        for name in self.balancing:
+            signs = gradients[name].sign()
+            self.weights[name].sub_(signs, alpha=self.settings.selection_bias_rate * share)
         self.steps += 1
 
     def _muon_update(self, index: int, gradient: Tensor) -> Tensor:
@@ -141,9 +154,9 @@ class Optimizer:
         """Everything a resumed run needs, by name."""
         tensors = {"steps": torch.tensor(self.steps)}
         for index, names in enumerate(self.stacks):
-            for row, name in enumerate(names):
-                tensors[f"momentum/{name}"] = self.momenta[index][row].clone()
-                tensors[f"row_moment/{name}"] = self.row_moments[index][row].clone()
+            for kind, stack in (("momentum", self.momenta), ("row_moment", self.row_moments)):
+                for name, part in zip(names, stack[index].chunk(len(names)), strict=True):
+                    tensors[f"{kind}/{name}"] = part.clone()
         for name in self.rest:
             for key, value in self.adamw.state[self.weights[name]].items():
                 tensors[f"{key}/{name}"] = value
@@ -153,9 +166,9 @@ class Optimizer:
         """Take over a state written by `state`."""
         self.steps = int(tensors["steps"])
         for index, names in enumerate(self.stacks):
-            for row, name in enumerate(names):
-                self.momenta[index][row].copy_(tensors[f"momentum/{name}"])
-                self.row_moments[index][row].copy_(tensors[f"row_moment/{name}"])
+            for kind, stack in (("momentum", self.momenta), ("row_moment", self.row_moments)):
+                for name, part in zip(names, stack[index].chunk(len(names)), strict=True):
+                    part.copy_(tensors[f"{kind}/{name}"])
         for name in self.rest:
             weight = self.weights[name]
             self.adamw.state[weight] = {
@@ -163,6 +176,11 @@ class Optimizer:
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{key}/{name}" in tensors
             }
+
+
+def _matrices(tensor: Tensor) -> Tensor:
+    """One matrix, or those of all experts, as [n, rows, columns]."""
+    return tensor.view(-1, *tensor.shape[-2:])
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

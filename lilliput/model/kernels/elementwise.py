@@ -7,37 +7,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def rms_norm(rows: Tensor, weight: Tensor, eps: float) -> Tensor:
+def rms_norm(rows: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """rows [..., D] divided by their root mean square, times weight [D]; arXiv 1910.07467.
 
     PyTorch's own composes it, and its gradient, from a dozen passes in float32 on a CPU.
     """
     if rows.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return _RootMeanSquareNorm.apply(rows, weight, eps)  # type: ignore[no-any-return, no-untyped-call]
-    return F.rms_norm(rows, weight.shape, weight, eps)
+    return F.rms_norm(rows, rows.shape[-1:], weight, eps)
 
 
 class _RootMeanSquareNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, weight: Tensor | None, eps: float) -> Tensor:
         width = rows.shape[-1]
         norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=_sum_dtype(rows))
         inverse = norms.square_().div_(width).add_(eps).rsqrt_()
         ctx.save_for_backward(rows, weight, inverse)
-        normed: Tensor = (rows * inverse.to(rows.dtype)).mul_(weight)
-        return normed
+        normed: Tensor = rows * inverse.to(rows.dtype)
+        return normed if weight is None else normed.mul_(weight)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         rows, weight, inverse = ctx.saved_tensors
         width = rows.shape[-1]
         products = (gradients[0] * rows).reshape(-1, width)
         scale = inverse.to(rows.dtype)
-        weight_gradient = torch.mv(products.t(), scale.view(-1))
+        weight_gradient = None if weight is None else torch.mv(products.t(), scale.view(-1))
         # d/dx of x / rms(x): the part along x is taken out of the gradient.
-        along = torch.mv(products, weight).view(inverse.shape)
-        along = (along * inverse.pow(3) / -width).to(rows.dtype)
-        row_gradient = (gradients[0] * weight).mul_(scale).addcmul_(rows, along)
+        along = products.sum(-1) if weight is None else torch.mv(products, weight)
+        along = (along.view(inverse.shape) * inverse.pow(3) / -width).to(rows.dtype)
+        outer = gradients[0] if weight is None else gradients[0] * weight
+        row_gradient = (outer * scale).addcmul_(rows, along)
         return row_gradient, weight_gradient, None
 
 
@@ -46,10 +47,15 @@ def _sum_dtype(rows: Tensor) -> torch.dtype:
 
 
 def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn heads [..., T, H, E] by angles whose cosine and sine are [..., T, 1, E].
+    """Turn heads [..., T, H, E] by angles whose cosine and sine are [..., T, 1, R], R at most E.
 
-    Dimension i turns together with i + E/2; the sine's first half carries the minus sign.
+    Of the first R dimensions, i turns together with i + R/2; the others stay as they are. The
+    sine's first half carries the minus sign.
     """
+    turning = cosine.shape[-1]
+    if turning < heads.shape[-1]:
+        turned = rotate(heads[..., :turning], cosine, sine)
+        return torch.cat((turned, heads[..., turning:]), dim=-1)
     if heads.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return _Rotation.apply(heads, cosine, sine)  # type: ignore[no-any-return, no-untyped-call]
     return _turn(heads, cosine, sine)

@@ -1,0 +1,64 @@
+"""What a state-space trunk remembers of the tokens it has seen: always the same few numbers."""
+
+import torch
+from torch import Tensor
+
+from lilliput.model.mamba_config import MambaConfig
+
+
+class RecurrentState:
+    """The state and the last inputs of every layer for a batch of rows that grow in step.
+
+    Behind the methods of `lilliput.generate.cache.KeyValueCache`; `capacity` and `length` only
+    count tokens. States are float32 whatever the inputs' dtype, as they are computed.
+    """
+
+    def __init__(
+        self,
+        config: MambaConfig,
+        rows: int,
+        capacity: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.rows, self.capacity, self.length = rows, capacity, 0
+        layers, inner = config.n_layers, config.d_inner
+        self._inputs = torch.zeros(
+            layers, rows, config.d_conv - 1, inner, device=device, dtype=dtype
+        )
+        self._states = torch.zeros(layers, rows, config.d_state, inner, device=device)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes held, the same for every capacity and length."""
+        return self._inputs.nbytes + self._states.nbytes
+
+    def inputs(self, layer: int) -> Tensor:
+        """The last inputs of a layer's convolution [B, taps - 1, I], to be written in place."""
+        return self._inputs[layer, : self.rows]
+
+    def states(self, layer: int) -> Tensor:
+        """A layer's state [B, N, I], to be written in place."""
+        return self._states[layer, : self.rows]
+
+    def advance(self, count: int) -> None:
+        """Count `count` tokens as taken in, once every layer has them."""
+        self.length += count
+
+    def drop_row(self, row: int) -> None:
+        """Forget a row: the last row takes its place."""
+        last = self.rows - 1
+        if row != last:
+            for stored in (self._inputs, self._states):
+                stored[:, row] = stored[:, last]
+        self.rows = last
+
+    def drop_first(self, count: int) -> None:
+        """Count from `count` tokens later on; what they left in the state remains."""
+        self.length -= count
+
+    def fill_from(self, source: "RecurrentState", rows: Tensor) -> None:
+        """Become a copy of `source`'s rows with these indices [B], which may repeat."""
+        self.length = source.length
+        self._inputs.copy_(source._inputs[:, rows])
+        self._states.copy_(source._states[:, rows])
