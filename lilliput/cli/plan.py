@@ -25,10 +25,10 @@ def command(source: str, as_json: bool, **overrides: Any) -> None:
     print_facts(
         {
             "family": config.family,
+            "exports_to": found.exports_to,
             "parameters": config.parameters,
             "layers": config.n_layers,
             "width": config.d_model,
-            "heads": config.n_heads,
             "context_length": config.context_length,
             "batch_tokens": found.batch_tokens,
             "precision": str(found.precision).removeprefix("torch."),

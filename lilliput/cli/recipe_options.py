@@ -17,6 +17,8 @@ _SHORT = {
     "train.dollars": "--dollars",
     "train.device": "--device",
     "model.depth": "--depth",
+    "model.family": "--family",
+    "model.size": "--size",
 }
 
 
@@ -69,18 +71,24 @@ def _options() -> list[click.Parameter]:
                 [*flags, f"{section}__{item.name}"],
                 type=_type(item.type),
                 default=None,
-                multiple=get_origin(item.type) is list,
+                multiple=get_origin(_inner(item.type)) in (list, tuple),
                 help=item.metadata["help"],
             )
         )
     return options
 
 
-def _type(annotation: Any) -> Any:
+def _inner(annotation: Any) -> Any:
+    """The type without its None."""
     if get_origin(annotation) in (Union, types.UnionType):
-        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
+        return next(kind for kind in get_args(annotation) if kind is not type(None))
+    return annotation
+
+
+def _type(annotation: Any) -> Any:
+    annotation = _inner(annotation)
     if get_origin(annotation) is Literal:
         return click.Choice([str(choice) for choice in get_args(annotation)])
-    if get_origin(annotation) is list:
-        return str
+    if get_origin(annotation) in (list, tuple):
+        return get_args(annotation)[0]
     return annotation

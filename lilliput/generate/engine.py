@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from lilliput.errors import UserError, WorkFailed
 from lilliput.generate.sampling import Sampling, choose, penalise_repetition, uniform_draws
-from lilliput.model.config import ModelConfig
-from lilliput.model.decoder import Decoder
+from lilliput.model import Trunk, TrunkConfig, cached_numbers
 
 MOST_ROWS = 256
 MOST_CACHE_BYTES = 1 << 30
@@ -52,7 +51,7 @@ class Generation:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: Trunk,
         requests: Sequence[Request],
         sampling: Sampling,
         *,
@@ -157,7 +156,7 @@ class Generation:
             device=self._device,
         )
         alone = len(prompts) == len(requests)
-        cache = self._decoder.make_cache(len(prompts), capacity if alone else longest)
+        cache: Any = self._decoder.make_cache(len(prompts), capacity if alone else longest)
         starts = padding[:, None] if self._padded else None
         hidden = self._decoder.hidden(ids, cache=cache, document_starts=starts)[:, -1]
         if not alone:
@@ -166,7 +165,8 @@ class Generation:
             cache = self._decoder.make_cache(len(requests), capacity)
             cache.fill_from(prompt_cache, chosen)
             hidden, padding = hidden[chosen], padding[chosen]
-        self._cache, self._hidden = cache, hidden
+        self._cache: Any = cache  # each trunk has its own kind
+        self._hidden = hidden
         self._padding: Tensor = padding
 
     def _seen_tokens(self, requests: Sequence[Request]) -> Tensor:
@@ -180,11 +180,11 @@ class Generation:
         return seen
 
 
-def _room(config: ModelConfig, ids: Sequence[int]) -> int:
+def _room(config: TrunkConfig, ids: Sequence[int]) -> int:
     """How many tokens may follow these in the context. Raises UserError if none."""
     if not ids:
         raise UserError("the prompt holds no token: give it some text")
-    room = config.context_length - len(ids)
+    room: int = config.context_length - len(ids)
     if room < 1:
         raise UserError(
             f"the prompt is {len(ids)} tokens long and the model's context holds "
@@ -194,15 +194,14 @@ def _room(config: ModelConfig, ids: Sequence[int]) -> int:
 
 
 def batches_of(
-    config: ModelConfig, requests: Sequence[Request], max_tokens: int
+    config: TrunkConfig, requests: Sequence[Request], max_tokens: int
 ) -> list[list[int]]:
     """Indices of the requests in batches of similar length whose caches fit in memory."""
-    bytes_per_token = 4 * config.cached_per_token
     order = sorted(range(len(requests)), key=lambda index: (-len(requests[index].ids), index))
     batches: list[list[int]] = []
     while order:
         longest = len(requests[order[0]].ids)
-        cache_bytes = min(config.context_length, longest + max_tokens) * bytes_per_token
+        cache_bytes = 4 * cached_numbers(config, min(config.context_length, longest + max_tokens))
         rows = min(
             MOST_ROWS, MOST_CACHE_BYTES // cache_bytes, MOST_PROMPT_TOKENS // max(1, longest)
         )
@@ -212,7 +211,7 @@ def batches_of(
 
 
 @contextmanager
-def decoding_threads(decoder: Decoder, rows: int) -> Iterator[None]:
+def decoding_threads(decoder: Trunk, rows: int) -> Iterator[None]:
     """Run a step of `rows` with one CPU thread where more would not pay, then as before."""
     threads = torch.get_num_threads()
     work = rows * decoder.config.parameters

@@ -15,7 +15,7 @@ from lilliput.generate.sampling import Sampling, fresh_seed
 from lilliput.generate.scoring import DocumentScore, Target, log_probabilities
 from lilliput.generate.streaming import CompletionText
 from lilliput.machine.device import choose_device
-from lilliput.model.decoder import Decoder
+from lilliput.model import Trunk
 from lilliput.model.folder import load_model
 from lilliput.tokens.tokenizer import Tokenizer
 
@@ -63,7 +63,7 @@ class LanguageModel:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: Trunk,
         tokenizer: Tokenizer,
         folder: Path | None = None,
         *,

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from lilliput.model.decoder import Decoder
+from lilliput.model import Trunk
+from lilliput.model.t5.trunk import T5
 
 TOKENS_PER_BATCH = 8192
 LOGITS_PER_CHUNK = 1 << 24
@@ -68,7 +69,7 @@ def windows(length: int, first: int, context_length: int) -> list[Window]:
 
 
 @torch.inference_mode()
-def log_probabilities(decoder: Decoder, targets: Sequence[Target]) -> list[Tensor]:
+def log_probabilities(decoder: Trunk, targets: Sequence[Target]) -> list[Tensor]:
     """For each target the log-probability in nats of each of its tokens, float64, on the CPU.
 
     Rows of similar length go through the decoder together, and what all rows of a batch begin
@@ -99,8 +100,10 @@ def log_probabilities(decoder: Decoder, targets: Sequence[Target]) -> list[Tenso
     return scores
 
 
-def _score_rows(decoder: Decoder, rows: Sequence[Target]) -> list[Tensor]:
+def _score_rows(decoder: Trunk, rows: Sequence[Target]) -> list[Tensor]:
     """Log-probabilities of rows that each fit in the context."""
+    if isinstance(decoder, T5):
+        return _score_answers(decoder, rows)
     device = decoder.head_weight.device
     shared = min(_common_prefix(rows), min(row.first for row in rows))
     # The last shared token is read with each row: its output predicts the row's own first token.
@@ -124,6 +127,24 @@ def _score_rows(decoder: Decoder, rows: Sequence[Target]) -> list[Tensor]:
     return list(torch.split(scores, [len(row.ids) - row.first for row in rows]))
 
 
+def _score_answers(model: T5, rows: Sequence[Target]) -> list[Tensor]:
+    """The same of an encoder-decoder: what comes before `first` is read, the rest written."""
+    device = model.head_weight.device
+    reads = max(row.first for row in rows)
+    writes = max(len(row.ids) - row.first for row in rows)
+    prompts = torch.zeros(len(rows), reads, dtype=torch.long)
+    said = torch.full((len(rows), writes), model.config.start_token)
+    for number, row in enumerate(rows):
+        prompts[number, reads - row.first :] = torch.tensor(row.ids[: row.first])
+        said[number, 1 : len(row.ids) - row.first] = torch.tensor(row.ids[row.first : -1])
+    starts = torch.tensor([[reads - row.first] for row in rows], device=device)
+    hidden = model.answer_hidden(prompts.to(device), said.to(device), document_starts=starts)
+    wanted = torch.cat([hidden[n, : len(row.ids) - row.first] for n, row in enumerate(rows)])
+    answers = torch.tensor([token for row in rows for token in row.ids[row.first :]], device=device)
+    scores = _log_softmax_at(model, wanted, answers)
+    return list(torch.split(scores, [len(row.ids) - row.first for row in rows]))
+
+
 def _common_prefix(rows: Sequence[Target]) -> int:
     """How many leading ids all rows share; the least and the greatest row differ first."""
     least, greatest = min(list(row.ids) for row in rows), max(list(row.ids) for row in rows)
@@ -131,19 +152,17 @@ def _common_prefix(rows: Sequence[Target]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _shared_cache(
-    decoder: Decoder, prefix: Sequence[int], rows: int, capacity: int
-) -> KeyValueCache:
+def _shared_cache(decoder: Trunk, prefix: Sequence[int], rows: int, capacity: int) -> Any:
     """A cache of `rows` rows that have all read `prefix`, which is run once."""
     device = decoder.head_weight.device
-    once = decoder.make_cache(1, len(prefix))
+    once: Any = decoder.make_cache(1, len(prefix))
     decoder.hidden(torch.tensor([list(prefix)], device=device), cache=once)
-    cache = decoder.make_cache(rows, capacity)
+    cache: Any = decoder.make_cache(rows, capacity)
     cache.fill_from(once, torch.zeros(rows, dtype=torch.long, device=device))
     return cache
 
 
-def _log_softmax_at(decoder: Decoder, hidden: Tensor, ids: Tensor) -> Tensor:
+def _log_softmax_at(decoder: Trunk, hidden: Tensor, ids: Tensor) -> Tensor:
     """Log-probability of ids [N] from hidden [N, D], in chunks that bound the logits' memory."""
     chunk = max(1, LOGITS_PER_CHUNK // decoder.config.vocabulary_size)
     scores = []

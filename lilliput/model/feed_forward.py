@@ -14,6 +14,7 @@ from lilliput.model.linear import make_linear
 from lilliput.model.norms import make_norm
 from lilliput.model.router import Router
 
+_CLAMP, _SWISH = 7.0, 1.702  # gpt-oss's, as in its reference code
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "gelu": F.gelu,
@@ -22,7 +23,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu2": lambda inner: F.relu(inner).square(),
     "clamped_swish": lambda inner: _swish(inner.clamp(max=_CLAMP)),
 }
-_CLAMP, _SWISH = 7.0, 1.702  # gpt-oss's, as in its reference code
 
 
 def _swish(inner: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class Mixture(nn.Module):
             inputs = inputs * weight
         pieces = [
             self._expert(expert, part)
-            for expert, part in enumerate(inputs.split(counts))
+            for expert, part in enumerate(torch.split(inputs, counts))
             if len(part)
         ]
         outputs = torch.cat(pieces)

@@ -1,6 +1,7 @@
 """The model folder: a Hugging Face folder that transformers loads as it is."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,10 +23,23 @@ from lilliput.model.exchange import (
 )
 from lilliput.model.families import FAMILIES
 from lilliput.model.linear import RoundedLinear, rounded_weight
+from lilliput.model.mamba.config import MambaConfig
+from lilliput.model.mamba.exchange import (
+    check_mamba_exchangeable,
+    foreign_mamba_config,
+    from_foreign_mamba,
+    own_mamba_config,
+    to_foreign_mamba,
+)
+from lilliput.model.mamba.trunk import Mamba
+from lilliput.model.t5 import exchange as t5
+from lilliput.model.t5.config import T5Config
+from lilliput.model.t5.trunk import T5
+from lilliput.model.trunks import Trunk, TrunkConfig, build
 
 
 def save_model(
-    model: Decoder, folder: Path, *, end_of_text: int, padding: int, card: str = ""
+    model: Trunk, folder: Path, *, end_of_text: int, padding: int, card: str = ""
 ) -> None:
     """Write `config.json`, `model.safetensors`, `generation_config.json`, `README.md`, in float32.
 
@@ -34,16 +48,33 @@ def save_model(
     Each file is written atomically and the weights last but for the card, so that a folder with
     weights is whole. The tokenizer's files are the tokens room's to add.
     """
-    config = settled(model.config)
-    one, _ = export_class(config)
-    values = foreign_config(config, one, end_of_text=end_of_text, padding=padding)
+    values, tensors = _foreign(model, end_of_text, padding)
     write_json(folder / "config.json", values)
     generation = {"bos_token_id": end_of_text, "eos_token_id": end_of_text, "pad_token_id": padding}
+    if isinstance(model, T5):
+        generation["decoder_start_token_id"] = model.config.start_token
     write_json(folder / "generation_config.json", generation | {"do_sample": True})
-    tensors = to_foreign(settled_weights(model), config, one)
     write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     if card:
         write_text(folder / "README.md", card)
+
+
+def _foreign(
+    model: Trunk, end_of_text: int, padding: int
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """`config.json` and tensors of the transformers class, or of ours."""
+    special = {"end_of_text": end_of_text, "padding": padding}
+    if isinstance(model, Decoder):
+        config = settled(model.config)
+        one, _ = export_class(config)
+        tensors = to_foreign(settled_weights(model), config, one)
+        return foreign_config(config, one, **special), tensors
+    weights = {name: tensor.detach().float().cpu() for name, tensor in model.state_dict().items()}
+    if isinstance(model, Mamba):
+        check_mamba_exchangeable(model.config)
+        values = foreign_mamba_config(model.config, **special)
+        return values, to_foreign_mamba(weights, model.config)
+    return t5.foreign_config(model.config, **special), t5.to_foreign(weights, model.config)
 
 
 def export_class(config: ModelConfig) -> tuple[ForeignClass | None, str]:
@@ -60,6 +91,16 @@ def export_class(config: ModelConfig) -> tuple[ForeignClass | None, str]:
         if other is not None:
             return other, ""
     return None, reason
+
+
+def becomes(config: TrunkConfig) -> str:
+    """The transformers class of a trained model's folder, or why only Lilliput opens it."""
+    if isinstance(config, MambaConfig):
+        return "MambaForCausalLM"
+    if isinstance(config, T5Config):
+        return t5.ARCHITECTURE
+    one, reason = export_class(config)
+    return one.architecture if one else f"Lilliput alone: {reason}"
 
 
 def settled(config: ModelConfig) -> ModelConfig:
@@ -88,16 +129,21 @@ def settled_weights(model: Decoder) -> dict[str, Tensor]:
     }
 
 
-def load_config(folder: Path) -> ModelConfig:
+def load_config(folder: Path) -> TrunkConfig:
     """The configuration of a model folder. Raises UserError if it is none we can hold."""
     path = folder / "config.json"
-    return own_config(read_json(path), str(path))
+    values = read_json(path)
+    if values.get("model_type") == "mamba":
+        return own_mamba_config(values, str(path))
+    if values.get("model_type") == t5.MODEL_TYPE:
+        return t5.own_config(values, str(path))
+    return own_config(values, str(path))
 
 
 def load_model(
     folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Decoder:
-    """Read a model folder, ours or any of a known family, into a Decoder in evaluation mode.
+) -> Trunk:
+    """Read a model folder, ours or any of a known family, in evaluation mode.
 
     Raises UserError if the folder is not a model, its weights are only in pickle form (never
     opened: unpickling runs code), or a tensor is missing or of another shape.
@@ -107,15 +153,24 @@ def load_model(
         raise UserError(f"{folder}: no such model folder")
     config = load_config(folder)
     with torch.device("meta"):
-        model = Decoder(config)
-    one = CLASSES.get(read_json(folder / "config.json")["model_type"])
-    weights = from_foreign(_read_tensors(folder), config, one, set(model.state_dict()))
+        model = build(config)
+    weights = _own_weights(folder, config, set(model.state_dict()))
     _check_tensors(folder, config, weights, dict(model.state_dict()))
     model.load_state_dict(
         {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()},
         assign=True,
     )
     return model.requires_grad_(False).eval()
+
+
+def _own_weights(folder: Path, config: TrunkConfig, wanted: set[str]) -> dict[str, Tensor]:
+    tensors = _read_tensors(folder)
+    if isinstance(config, MambaConfig):
+        return from_foreign_mamba(tensors, config)
+    if isinstance(config, T5Config):
+        return t5.from_foreign(tensors, config)
+    one = CLASSES.get(read_json(folder / "config.json")["model_type"])
+    return from_foreign(tensors, config, one, wanted)
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -140,7 +195,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _check_tensors(
-    folder: Path, config: ModelConfig, found: dict[str, Tensor], wanted: dict[str, Tensor]
+    folder: Path, config: TrunkConfig, found: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> None:
     for name, tensor in wanted.items():
         if name not in found:

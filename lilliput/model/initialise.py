@@ -5,7 +5,7 @@ import torch
 from lilliput.model.decoder import Decoder
 
 
-def initialise(model: Decoder, seed: int) -> None:
+def initialise_decoder(model: Decoder, seed: int) -> None:
     """Fill `model` in place, the same on every machine for the same seed.
 
     Matrices are uniform with standard deviation fan-in^-1/2, and the two that write to the residual

@@ -47,15 +47,17 @@ def rounded_weight(weight: Tensor, kind: str) -> Tensor:
     """
     if kind == "ternary":
         scale = weight.float().abs().mean().clamp_min(1e-5)
-        return ((weight / scale).round().clamp(-1, 1) * scale).to(weight.dtype)
+        ternary: Tensor = (weight / scale).round().clamp(-1, 1) * scale
+        return ternary.to(weight.dtype)
     largest = 2 ** (_BITS[kind] - 1) - 1
     scale = weight.float().abs().amax(dim=-1, keepdim=True).clamp_min(1e-8) / largest
-    return ((weight / scale).round().clamp(-largest - 1, largest) * scale).to(weight.dtype)
+    rounded: Tensor = (weight / scale).round().clamp(-largest - 1, largest) * scale
+    return rounded.to(weight.dtype)
 
 
 def rounded_activations(rows: Tensor) -> Tensor:
     """Rows [..., D] as 8-bit whole numbers times their largest magnitude / 127."""
-    scale = rows.float().abs().amax(dim=-1, keepdim=True).clamp_min(1e-5) / 127
+    scale: Tensor = rows.float().abs().amax(dim=-1, keepdim=True).clamp_min(1e-5) / 127
     return ((rows / scale).round().clamp(-128, 127) * scale).to(rows.dtype)
 
 

@@ -47,7 +47,7 @@ class Router(nn.Module):
         return chosen, weights
 
     def _within_best_groups(self, ranked: Tensor) -> Tensor:
-        """Scores [N, X] with those outside a token's best groups out of the race; arXiv 2405.04434."""
+        """Scores [N, X] outside a token's best groups at minus infinity; arXiv 2405.04434."""
         groups = ranked.view(len(ranked), self.config.router_groups, -1)
         if self.config.router_group_score == "max":
             group_scores = groups.amax(-1)
@@ -81,7 +81,7 @@ def _float(tensor: Tensor | None) -> Tensor | None:
 
 def _with_loss(carrier: Tensor, loss: Tensor | None) -> Tensor:
     """`carrier`, whose backward pass also starts `loss`'s: no layer above need know of it."""
-    return carrier if loss is None else _Carrier.apply(carrier, loss)  # type: ignore[no-any-return, no-untyped-call]
+    return carrier if loss is None else _Carrier.apply(carrier, loss)  # type: ignore[no-untyped-call]
 
 
 class _Carrier(torch.autograd.Function):

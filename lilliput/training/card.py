@@ -20,7 +20,7 @@ def model_card(
     rows = {
         "Parameters": f"{config.parameters:,} ({config.block_parameters:,} in blocks)",
         "Family": config.family,
-        "Layers, width, heads": f"{config.n_layers}, {config.d_model}, {config.n_heads}",
+        "Layers, width": f"{config.n_layers}, {config.d_model}",
         "Vocabulary": f"{config.vocabulary_size:,}",
         "Context length": f"{config.context_length:,} tokens",
         "Trained on": f"{tokens:,} tokens",

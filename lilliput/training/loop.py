@@ -26,7 +26,9 @@ from lilliput.training.schedule import Schedule
 class BatchSource(Protocol):
     """An endless stream of batches whose position is two integers."""
 
-    position: Position
+    @property
+    def position(self) -> Position:
+        """Where the next batch begins."""
 
     def next(self) -> tuple[Tensor, ...]:
         """The next batch."""

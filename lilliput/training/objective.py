@@ -1,17 +1,18 @@
 """Objectives: what a batch's loss is. A new training method is a new one of these."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lilliput.model import Decoder
+from lilliput.model import Decoder, Trunk
 
-Objective = Callable[[Decoder, tuple[Tensor, ...]], tuple[Tensor, int]]
+Objective = Callable[[Any, tuple[Tensor, ...]], tuple[Tensor, int]]
 """(model, batch) → the sum of its losses in nats, a scalar with a graph, and how many it summed."""
 
 
-def next_token(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
+def next_token(model: Trunk, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
     """Cross-entropy of every next token.
 
     Batch: inputs and targets, int64 [batch, time], and if attention is to stay inside documents
@@ -26,9 +27,9 @@ def compiled_next_token() -> Objective:
 
     The loss stays as it is: it works in chunks already, and compiling it gains nothing.
     """
-    hidden = torch.compile(Decoder.hidden, dynamic=False)
+    hidden: Any = torch.compile(Decoder.hidden, dynamic=False)
 
-    def objective(model: Decoder, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
+    def objective(model: Trunk, batch: tuple[Tensor, ...]) -> tuple[Tensor, int]:
         starts = _starts(batch)
         return _scored(model, hidden(model, batch[0], document_starts=starts), batch[1], starts)
 
@@ -40,10 +41,10 @@ def _starts(batch: tuple[Tensor, ...]) -> Tensor | None:
 
 
 def _scored(
-    model: Decoder, hidden: Tensor, targets: Tensor, starts: Tensor | None
+    model: Trunk, hidden: Tensor, targets: Tensor, starts: Tensor | None
 ) -> tuple[Tensor, int]:
     total = model.loss(hidden, targets)
-    if model.config.n_future_tokens and torch.is_grad_enabled():
+    if isinstance(model, Decoder) and model.config.n_future_tokens and torch.is_grad_enabled():
         further = _future_loss(model, hidden, targets, starts)
         total = total + further - further.detach()  # what is reported stays the next token's loss
     return total, int((targets != -100).sum())

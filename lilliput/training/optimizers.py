@@ -17,6 +17,7 @@ _POLAR_EXPRESS = (
     (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
+_STATE_SPACE = (".decay_log", ".convolution.weight", ".step.weight", ".selection.weight")
 SELECTION_BIAS = ".selection_bias"
 """End of the names of biases that balance experts: their gradient is the load above the mean, and
 the optimiser steps against its sign (arXiv 2408.15664)."""
@@ -80,7 +81,7 @@ class Optimizer:
         by_shape: dict[tuple[int, ...], list[str]] = {}
         if settings.name == "muon":
             for name, weight in weights.items():
-                if name.startswith(("blocks.", "future.")) and weight.ndim >= 2:
+                if _is_muons(name, weight):
                     by_shape.setdefault(tuple(weight.shape), []).append(name)
         self.stacks = list(by_shape.values())
         self.momenta = [
@@ -96,7 +97,7 @@ class Optimizer:
             [
                 {
                     "params": [weights[name]],
-                    "weight_decay": settings.weight_decay if weights[name].ndim >= 2 else 0.0,
+                    "weight_decay": settings.weight_decay if _decays(name, weights[name]) else 0.0,
                     "peak": self._peak(name),
                 }
                 for name in self.rest
@@ -176,6 +177,18 @@ class Optimizer:
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{key}/{name}" in tensors
             }
+
+
+def _is_muons(name: str, weight: Tensor) -> bool:
+    """Whether Muon moves a weight: the matrices of blocks, but of a state space's only those into
+    and out of it (benchmarks/RESULTS.md).
+    """
+    matrix = name.startswith(("blocks.", "future.")) and weight.ndim >= 2
+    return matrix and not name.endswith(_STATE_SPACE)
+
+
+def _decays(name: str, weight: Tensor) -> bool:
+    return weight.ndim >= 2 and not name.endswith(_STATE_SPACE[:2])
 
 
 def _matrices(tensor: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """From a budget to a model: what the dial derives."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 from lilliput.errors import UserError
 from lilliput.machine import best_precision, matmul_peak
-from lilliput.model import ModelConfig, shape_of_depth
+from lilliput.model import TrunkConfig, becomes, shape_of
 from lilliput.tokens import TokensManifest
 from lilliput.training.budget import Budget
 from lilliput.training.optimizers import OptimizerSettings
@@ -31,7 +31,7 @@ class Plan:
     """A resolved run: the complete recipe, the model, and what it is expected to do."""
 
     recipe: Recipe
-    config: ModelConfig
+    config: TrunkConfig
     budget: Budget
     optimizer: OptimizerSettings
     batch_tokens: int
@@ -41,6 +41,11 @@ class Plan:
     expected_tokens: float
     expected_seconds: float
     compiled: bool
+
+    @property
+    def exports_to(self) -> str:
+        """What the trained model's folder will be, or why only Lilliput opens it."""
+        return becomes(self.config)
 
 
 def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Plan:
@@ -71,7 +76,8 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
         model=replace(
             recipe.model,
             depth=config.n_layers,
-            **{name: getattr(config, name) for name in _derived_fields(recipe)},
+            size=None,
+            **{name: getattr(config, name) for name in _derived_fields(recipe, config)},
         ),
         data=replace(recipe.data, batch_tokens=batch, micro_batch_tokens=micro),
         optimizer=optimizer,
@@ -99,7 +105,7 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
     )
 
 
-def optimizer_for(settings: OptimizerSettings, config: ModelConfig) -> OptimizerSettings:
+def optimizer_for(settings: OptimizerSettings, config: TrunkConfig) -> OptimizerSettings:
     """The settings with the learning rates that are left open, for this width.
 
     Muon's rate does not depend on width (its update has a fixed spectral norm); AdamW's falls with
@@ -132,8 +138,12 @@ def choose_depth(flops: float, *, vocabulary_size: int, family: str, context_len
     The deepest one that still sees `tokens_per_parameter(flops)` tokens a parameter.
     """
     for depth in range(1, _DEEPEST + 1):
-        config = shape_of_depth(
-            depth, vocabulary_size=vocabulary_size, family=family, context_length=context_length
+        config = shape_of(
+            family,
+            depth=depth,
+            vocabulary_size=vocabulary_size,
+            end_of_text=0,
+            context_length=context_length,
         )
         affordable = flops / config.flops_per_token()
         if affordable < tokens_per_parameter(flops) * config.parameters:
@@ -156,11 +166,11 @@ def tokens_per_parameter(flops: float) -> float:
     return min(max(ratio, _FEWEST_TOKENS_PER_PARAMETER), _CHINCHILLA_TOKENS_PER_PARAMETER)
 
 
-def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float) -> ModelConfig:
+def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float) -> TrunkConfig:
     overrides = recipe.model.overrides()
     depth = recipe.model.depth or overrides.get("n_layers")
     family, context = recipe.model.family, recipe.model.context_length
-    if depth is None:
+    if depth is None and recipe.model.size is None:
         if budget.kind in ("flops", "minutes"):
             flops = budget.amount if budget.kind == "flops" else 60 * budget.amount * rate
         else:
@@ -174,13 +184,20 @@ def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float)
             family=family,
             context_length=context,
         )
-    return shape_of_depth(
-        depth, vocabulary_size=tokens.vocabulary_size, **{**overrides, "family": family}
+    return shape_of(
+        family,
+        depth=depth,
+        size=recipe.model.size,
+        vocabulary_size=tokens.vocabulary_size,
+        end_of_text=tokens.end_of_text,
+        **overrides,
     )
 
 
-def _derived_fields(recipe: Recipe) -> list[str]:
-    return [name for name in vars(recipe.model) if name not in ("family", "depth")]
+def _derived_fields(recipe: Recipe, config: TrunkConfig) -> list[str]:
+    """The fields of the recipe's model that this trunk has."""
+    own = {item.name for item in fields(config)}
+    return [name for name in vars(recipe.model) if name in own and name != "family"]
 
 
 def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:
@@ -193,7 +210,7 @@ def _by_length(given: int | None, wanted: float, least: int, most: int) -> int:
     return given if given is not None else int(min(max(wanted, least), most))
 
 
-def _batch_tokens(recipe: Recipe, config: ModelConfig) -> int:
+def _batch_tokens(recipe: Recipe, config: TrunkConfig) -> int:
     """Tokens a step: more for bigger models, as nanochat's and SmolLM's runs do."""
     context = config.context_length
     wanted = recipe.data.batch_tokens
@@ -208,7 +225,7 @@ def _batch_tokens(recipe: Recipe, config: ModelConfig) -> int:
 
 
 def _micro_batch_tokens(
-    recipe: Recipe, config: ModelConfig, batch: int, device: torch.device
+    recipe: Recipe, config: TrunkConfig, batch: int, device: torch.device
 ) -> int:
     """Tokens computed at once: on a CPU few, so that activations stay near its caches."""
     context = config.context_length

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lilliput.model import Decoder
+from lilliput.model import Trunk
 
 
 class MasterWeights:
@@ -15,7 +15,7 @@ class MasterWeights:
     casts every weight in every layer of every pass); the small updates survive in the masters.
     """
 
-    def __init__(self, model: Decoder, dtype: torch.dtype) -> None:
+    def __init__(self, model: Trunk, dtype: torch.dtype) -> None:
         self.weights = {
             name: parameter.detach().float().clone() for name, parameter in model.named_parameters()
         }

@@ -12,6 +12,7 @@ import tomli_w
 
 from lilliput.errors import UserError
 from lilliput.files import write_text
+from lilliput.model import ModelConfig, field_types
 from lilliput.training.budget import BudgetSettings
 from lilliput.training.optimizers import OptimizerSettings
 from lilliput.training.schedule import Schedule
@@ -22,32 +23,36 @@ def _setting(default: Any, text: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
+class _Dial:
     """The dial and what overrides it; a value left out is derived."""
 
     family: str = _setting("lilliput", "name of the row in the table of families")
     depth: int | None = _setting(None, "the one dial: layers, from which the rest follows")
+    size: str | None = _setting(None, "a named size instead of the dial: xs, s, m, l or xl")
     context_length: int = _setting(512, "longest sequence in tokens")
-    n_layers: int | None = _setting(None, "number of layers, if not the depth")
-    d_model: int | None = _setting(None, "width of the residual stream")
-    n_heads: int | None = _setting(None, "number of query heads")
-    n_kv_heads: int | None = _setting(None, "number of key/value heads")
-    head_dim: int | None = _setting(None, "width of one head")
-    d_ff: int | None = _setting(None, "inner width of the feed-forward")
-    norm: str | None = _setting(None, "rmsnorm or layernorm")
-    norm_eps: float | None = _setting(None, "added to the variance in every norm")
-    positions: str | None = _setting(None, "rotary or learned")
-    rope_theta: float | None = _setting(None, "base of the rotary wavelengths")
-    qk_norm: bool | None = _setting(None, "RMSNorm on every query and key head")
-    activation: str | None = _setting(None, "silu or gelu_tanh")
-    gated: bool | None = _setting(None, "gated feed-forward")
-    bias: bool | None = _setting(None, "biases in every linear layer of the blocks")
-    tied: bool | None = _setting(None, "output head shares the embedding's weights")
 
     def overrides(self) -> dict[str, Any]:
         """The ModelConfig fields that are set."""
         values = {name: value for name, value in vars(self).items() if value is not None}
-        return {name: value for name, value in values.items() if name not in ("family", "depth")}
+        dial = ("family", "depth", "size")
+        return {name: value for name, value in values.items() if name not in dial}
+
+
+def _model_settings() -> type[_Dial]:
+    """`_Dial` with every field of ModelConfig as an optional override."""
+    given = {item.name for item in dataclasses.fields(_Dial)} | {"vocabulary_size"}
+    kinds = field_types()
+    overrides = [
+        (item.name, kinds[item.name] | None, _setting(None, item.metadata["help"]))
+        for item in dataclasses.fields(ModelConfig)
+        if item.name not in given
+    ]
+    return dataclasses.make_dataclass(
+        "ModelSettings", overrides, bases=(_Dial,), frozen=True, kw_only=True
+    )
+
+
+ModelSettings = _model_settings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,7 @@ class RunSettings(BudgetSettings):
 class Recipe:
     """Everything that defines a run. Sections are TOML tables of the same names."""
 
-    model: ModelSettings = field(default_factory=ModelSettings)
+    model: _Dial = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: Schedule = field(default_factory=Schedule)
@@ -138,6 +143,8 @@ class Recipe:
             tables[name] = {key: value for key, value in table.items() if value is not None}
         return tables
 
+
+_PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
 
 SECTIONS: dict[str, type[Any]] = {
     "model": ModelSettings,
@@ -198,10 +205,11 @@ def _checked(value: Any, annotation: Any, where: str) -> Any:
             choices = ", ".join(repr(choice) for choice in get_args(annotation))
             raise UserError(f"{where} is {value!r}: choose one of {choices}")
         return value
-    if get_origin(annotation) is list:
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            raise UserError(f"{where} is {value!r}: give a list of texts")
-        return list(value)
+    if get_origin(annotation) in (list, tuple):
+        kind = get_args(annotation)[0]
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where} is {value!r}: give a list of {_PLURALS[kind]}")
+        return [_checked(item, kind, where) for item in value]
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if annotation is int and isinstance(value, float) and value.is_integer():

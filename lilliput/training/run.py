@@ -19,7 +19,7 @@ from lilliput.generate.language_model import LanguageModel
 from lilliput.machine import choose_device, describe_device, keep_freed_memory, use_all_cores
 from lilliput.machine.energy import energy_meter
 from lilliput.machine.meters import memory_bytes
-from lilliput.model import Decoder, initialise, load_config, save_model
+from lilliput.model import build, initialise, load_config, save_model
 from lilliput.tokens import (
     Batches,
     Position,
@@ -38,8 +38,8 @@ from lilliput.training.checkpoints import (
 )
 from lilliput.training.live import RecordSink, live_view
 from lilliput.training.loop import Hooks, Loop, LoopState, enable_determinism, passed, run_loop
+from lilliput.training.method import method_for
 from lilliput.training.metrics import MetricsFile
-from lilliput.training.objective import compiled_next_token, next_token
 from lilliput.training.optimizers import Optimizer
 from lilliput.training.planner import Plan, plan_run
 from lilliput.training.precision import MasterWeights
@@ -143,7 +143,7 @@ class _Run:
         self.identity = f"{tokens.manifest.corpus_hash} {tokens.manifest.tokenizer_hash}"
         saved = dict(checkpoint.state) if checkpoint else {}
         self._check_identity(saved)
-        model = Decoder(plan.config)
+        model = build(plan.config)
         initialise(model, self.settings.seed)
         self.weights = MasterWeights(model.to(device), plan.precision)
         self.optimizer = Optimizer(self.weights.weights, plan.optimizer)
@@ -156,7 +156,7 @@ class _Run:
             self.optimizer.load_state(checkpoint.optimizer)
         train = tokens.split("train")
         self.bytes_per_token = train.bytes / max(1, train.tokens)
-        self.batches = Batches(
+        batches = Batches(
             train,
             context_length=plan.config.context_length,
             batch_size=plan.micro_batch_tokens // plan.config.context_length,
@@ -166,7 +166,9 @@ class _Run:
             position=position,
             device=device,
         )
-        stack.callback(self.batches.close)
+        stack.callback(batches.close)
+        self.method = method_for(plan.config, tokens.manifest.end_of_text, plan.compiled)
+        self.batches = self.method.batches(batches, self.settings.seed, device)
         self.metrics = MetricsFile(folder / "metrics.jsonl", saved.get("metrics_bytes", 0))
         stack.callback(self.metrics.close)
         self.sinks: list[RecordSink] = [self.metrics]
@@ -197,7 +199,7 @@ class _Run:
             reserve = min(reserve, 0.2 * 60 * self.plan.budget.amount)
         loop = Loop(
             weights=self.weights,
-            objective=compiled_next_token() if self.plan.compiled else next_token,
+            objective=self.method.objective,
             batches=self.batches,
             optimizer=self.optimizer,
             schedule=self.plan.recipe.schedule,
@@ -226,7 +228,7 @@ class _Run:
             self._sample(tokens=self.settings.sample_tokens)
 
     def _validate(self, windows: ValidationWindows) -> Validation:
-        result = validate(self.weights.model, windows, self.device)
+        result = validate(self.weights.model, windows, self.device, self.method)
         self._record(
             {
                 "kind": "validation",
@@ -241,7 +243,7 @@ class _Run:
 
     def _seconds_of_validation(self) -> float:
         started = time.perf_counter()
-        validate(self.weights.model, self.interim, self.device)
+        validate(self.weights.model, self.interim, self.device, self.method)
         return time.perf_counter() - started
 
     def _sample(self, tokens: int) -> None:
@@ -302,7 +304,7 @@ class _Run:
             joules=self._joules(),
             report=os.path.relpath(report, folder),
         )
-        final = Decoder(self.plan.config)
+        final = build(self.plan.config)
         final.load_state_dict(self.weights.weights)
         save_model(
             final,

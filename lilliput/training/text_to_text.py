@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from lilliput.errors import UserError
-from lilliput.model.t5 import T5
-from lilliput.model.t5_config import T5Config
+from lilliput.model.t5.config import T5Config
+from lilliput.model.t5.trunk import T5
 from lilliput.tokens import Position
 from lilliput.tokens.span_corruption import SpanCorruption, corrupt_rows
 

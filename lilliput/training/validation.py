@@ -5,27 +5,32 @@ from dataclasses import dataclass
 
 import torch
 
-from lilliput.model import Decoder
+from lilliput.model import Trunk
 from lilliput.tokens import ValidationWindows
-from lilliput.training.objective import next_token
+from lilliput.training.method import Method
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Mean loss in nats a token, and bits a byte of the text they stand for."""
+    """Mean loss in nats a token, and bits a byte of the text they stand for.
+
+    For an encoder-decoder, of the gaps it fills, markers included.
+    """
 
     loss: float
     bits_per_byte: float
     tokens: int
 
 
-def validate(model: Decoder, windows: ValidationWindows, device: torch.device) -> Validation:
+def validate(
+    model: Trunk, windows: ValidationWindows, device: torch.device, method: Method
+) -> Validation:
     """Score every target of the windows once. The model keeps its number format."""
-    nats = 0.0
+    nats, tokens = 0.0, 0
     with torch.no_grad():
         for inputs, targets in windows:
-            total, _ = next_token(model, (inputs.to(device), targets.to(device)))
-            nats += float(total)
-    return Validation(
-        nats / windows.tokens, nats / math.log(2) / max(1, windows.bytes), windows.tokens
-    )
+            batch = tuple(part.to(device) for part in method.held_out(inputs, targets))
+            total, count = method.objective(model, batch)
+            nats, tokens = nats + float(total), tokens + count
+    scored_bytes = max(1.0, windows.bytes * tokens / max(1, windows.tokens))
+    return Validation(nats / max(1, tokens), nats / math.log(2) / scored_bytes, tokens)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import random_decoder
+from tiny_models import TRIED, random_decoder
 
 from lilliput.generate import LanguageModel, load
-from lilliput.model import FAMILIES, save_model
+from lilliput.model import save_model
 from lilliput.tokens import Tokenizer, train_tokenizer
 
 torch.set_num_threads(1)
@@ -22,7 +22,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> dict[str, Path]:
     made = {}
-    for family in FAMILIES:
+    for family in TRIED:
         folder = tmp_path_factory.mktemp("models") / family
         save_model(
             random_decoder(family, tokenizer.vocabulary_size),

@@ -5,7 +5,7 @@ import torch
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import CONTEXT_LENGTH
+from tiny_models import CONTEXT_LENGTH, EXCHANGED
 
 from lilliput.generate import (
     LanguageModel,
@@ -15,7 +15,6 @@ from lilliput.generate import (
 )
 from lilliput.generate import scoring as scoring_module
 from lilliput.generate.scoring import windows
-from lilliput.model import FAMILIES
 
 LONG = "Once upon a time, the cat sat on the mat. The dog saw it — naïve café 😀. " * 4
 
@@ -27,7 +26,7 @@ def reference(folder: Path, ids: list[int], first: int) -> float:
     return sum(float(scores[place - 1, ids[place]]) for place in range(first, len(ids)))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EXCHANGED)
 def test_scores_equal_transformers(family: str, folders: dict[str, Path]) -> None:
     model = load(folders[family], "cpu")
     prompt, completions = "Once upon a time, the cat sat on", [" the mat", " it", " a dog — 😀."]

@@ -1,24 +1,21 @@
-"""A decoder of any family, small and random."""
+"""Decoders of the families that differ most in what a cache and padding mean, small and random."""
 
 import torch
 
-from lilliput.model import FAMILIES, Decoder, ModelConfig
+from lilliput.model import FAMILIES, Decoder
 
 CONTEXT_LENGTH = 64
+TRIED = (
+    "lilliput", "llama", "gpt2", "bloom", "gopher", "gemma2", "gpt-oss", "llama4", "deepseek-v3",
+    "apple", "mistral",
+)  # fmt: skip
+
+EXCHANGED = tuple(family for family in TRIED if FAMILIES[family].model_type)
 
 
 def random_decoder(family: str, vocabulary_size: int) -> Decoder:
-    config = ModelConfig(
-        family=family,
-        vocabulary_size=vocabulary_size,
-        context_length=CONTEXT_LENGTH,
-        n_layers=2,
-        d_model=48,
-        n_heads=4,
-        n_kv_heads=4 if family == "gpt2" else 2,
-        head_dim=12,
-        d_ff=96,
-        **FAMILIES[family].switches,
+    config = FAMILIES[family].shape(
+        n_layers=4, d_model=48, vocabulary_size=vocabulary_size, context_length=CONTEXT_LENGTH
     )
     torch.manual_seed(7)
     decoder = Decoder(config)

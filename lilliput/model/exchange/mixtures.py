@@ -159,7 +159,7 @@ def _llama4_rules(config: ModelConfig) -> Iterator[Rule]:
         if part is None:
             yield rule
         else:
-            yield interleaved(*rule.own, *rule.foreign, heads[part], config.rope_dim)
+            yield interleaved(rule.own[0], rule.foreign[0], heads[part], config.rope_dim)
     for own, theirs in _mixture_layers(config):
         yield same(f"{own}router.weight", f"{theirs}feed_forward.router.weight")
         halves = [f"{own}gate", f"{own}up"]

@@ -58,7 +58,7 @@ def _turned(config: ModelConfig, rules: Iterator[Rule], *, gains: bool = False) 
             whole = f"attention.{part}." in rule.own[0]
             if whole or (gains and f"attention.{part}_norm" in rule.own[0]):
                 # A gain [H, E] is a row a head: turn it like a matrix's rows.
-                yield _flat(interleaved(*rule.own, *rule.foreign, count, config.rope_dim))
+                yield _flat(interleaved(rule.own[0], rule.foreign[0], count, config.rope_dim))
                 break
         else:
             yield rule
@@ -292,7 +292,7 @@ def _nanochat_rules(config: ModelConfig) -> Iterator[Rule]:
     names = NAMES | {"feed_forward.up": "mlp.fc1", "feed_forward.down": "mlp.fc2"}
     for rule in named(names, config):
         part = next((part for part in heads if f"attention.{part}.weight" in rule.own[0]), None)
-        yield rule if part is None else backward_turning(*rule.own, *rule.foreign, heads[part])
+        yield rule if part is None else backward_turning(rule.own[0], rule.foreign[0], heads[part])
 
 
 def _nanochat_values(config: ModelConfig) -> dict[str, Any]:

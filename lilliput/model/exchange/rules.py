@@ -49,7 +49,7 @@ def joined(
         tuple(own),
         (foreign,),
         lambda t: [flip(torch.cat(t))],
-        lambda t: list(flip(t[0]).split(list(sizes))),
+        lambda t: list(torch.split(flip(t[0]), list(sizes))),
     )
 
 
@@ -69,7 +69,7 @@ def joined_by_group(own: Sequence[str], foreign: str, heads: int, kv_heads: int)
         whole = tensors[0]
         head_dim = len(whole) // (kv_heads * sum(shares))
         groups = whole.view(kv_heads, -1, *whole.shape[1:])
-        parts = groups.split([share * head_dim for share in shares], dim=1)
+        parts = torch.split(groups, [share * head_dim for share in shares], dim=1)
         return [piece.flatten(0, 1) for piece in parts]
 
     return Rule(tuple(own), (foreign,), join, part)

@@ -223,7 +223,7 @@ FAMILIES = (
     ),
     Family(
         name="apple", year=2025, paper="arXiv 2507.13575", model_type=None,
-        distinctive="the on-device model: last layers reuse keys and values, QK-norm, 2-bit weights",
+        distinctive="the on-device model: last layers reuse keys and values, 2-bit weights",
         switches={"qk_norm": "head", "layer_pattern": "LLLN", "norm_eps": 1e-5, "linear": "int2",
                   "rope_theta": 5e5},
         queries_per_key=8, derived=_apple,

@@ -54,7 +54,7 @@ FAMILIES = (
     ),
     Family(
         name="llama4", year=2025, paper="Meta 2025", model_type="llama4_text",
-        distinctive="chunked layers, every fourth global without positions; one expert and one shared",
+        distinctive="chunked layers, every fourth without positions; one expert and one shared",
         switches=_MIXTURE | {"layer_pattern": "CCCN", "qk_norm": "unit", "experts_per_token": 1,
                              "n_shared_experts": 1, "router": "sigmoid",
                              "router_normalise": False, "router_scales_input": True,

@@ -15,8 +15,9 @@ def linear_cross_entropy(
     """Sum of next-token losses in nats, float32 scalar, without ever holding all logits.
 
     hidden [N, D], weight [V, D], targets [N] int64 with -100 where no loss is wanted; logits l
-    become softcap·tanh(l / softcap) if that is not 0. Logits are made, turned into their gradient and dropped a chunk of rows at a time, so memory grows with
-    N·D and not N·V. The idea of "Cut your losses" (arXiv 2411.09009), without its kernel.
+    become softcap·tanh(l / softcap) if that is not 0. Logits are made, turned into their gradient
+    and dropped a chunk of rows at a time, so memory grows with N·D and not N·V. The idea of "Cut
+    your losses" (arXiv 2411.09009), without its kernel.
     """
     if not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
         total = torch.zeros((), device=hidden.device)

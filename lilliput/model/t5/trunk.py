@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.model.kernels import linear_cross_entropy
-from lilliput.model.t5_cache import EncoderMemory, T5Cache
-from lilliput.model.t5_config import T5Config
-from lilliput.model.t5_layers import (
+from lilliput.model.t5.cache import EncoderMemory, T5Cache
+from lilliput.model.t5.config import T5Config
+from lilliput.model.t5.layers import (
     DecoderBlock,
     EncoderBlock,
     RelativeBias,

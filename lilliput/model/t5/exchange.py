@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from lilliput.errors import UserError
-from lilliput.model.t5_config import T5Config
+from lilliput.model.t5.config import T5Config
 
 MODEL_TYPE, ARCHITECTURE = "t5", "T5ForConditionalGeneration"
 

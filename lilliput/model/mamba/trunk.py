@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from lilliput.model.kernels import linear_cross_entropy
 from lilliput.model.kernels.convolution import causal_convolution
 from lilliput.model.kernels.scan import selective_scan
-from lilliput.model.mamba_config import MambaConfig
+from lilliput.model.mamba.config import MambaConfig
+from lilliput.model.mamba.state import RecurrentState
 from lilliput.model.norms import RMSNorm
-from lilliput.model.recurrent_state import RecurrentState
 
 
 class MambaBlock(nn.Module):

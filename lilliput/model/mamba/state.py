@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from lilliput.model.mamba_config import MambaConfig
+from lilliput.model.mamba.config import MambaConfig
 
 
 class RecurrentState:
     """The state and the last inputs of every layer for a batch of rows that grow in step.
 
-    Behind the methods of `lilliput.generate.cache.KeyValueCache`; `capacity` and `length` only
+    Behind the methods of `lilliput.model.cache.KeyValueCache`; `capacity` and `length` only
     count tokens. States are float32 whatever the inputs' dtype, as they are computed.
     """
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.model.kernels import rms_norm
-from lilliput.model.t5_config import T5Config
+from lilliput.model.t5.config import T5Config
 
 
 class SelfAttentionCache(Protocol):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lilliput.errors import UserError
-from lilliput.model.mamba_config import MambaConfig
+from lilliput.model.mamba.config import MambaConfig
 
 MODEL_TYPE, ARCHITECTURE = "mamba", "MambaForCausalLM"
 

@@ -1,0 +1,1 @@
+"""Mamba: a trunk without attention, whose memory of the past has one size."""

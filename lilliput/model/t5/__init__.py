@@ -1,0 +1,1 @@
+"""T5: an encoder that reads and a decoder that writes."""
