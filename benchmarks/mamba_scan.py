@@ -21,10 +21,10 @@ from transformers import MambaConfig as TheirConfig
 from transformers import MambaForCausalLM
 
 from lilliput.machine import keep_freed_memory, use_all_cores
-from lilliput.model.mamba.exchange import foreign_mamba_config, to_foreign_mamba
 from lilliput.model.kernels.scan import selective_scan
-from lilliput.model.mamba.trunk import Mamba, initialise_mamba
 from lilliput.model.mamba.config import MambaConfig
+from lilliput.model.mamba.exchange import foreign_mamba_config, to_foreign_mamba
+from lilliput.model.mamba.trunk import Mamba, initialise_mamba
 
 _STATES = 16
 

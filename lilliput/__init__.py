@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lilliput.generate.language_model import LanguageModel, load
     from lilliput.verbs.data import build_corpus, tokenize, train_tokenizer, write_stories
+    from lilliput.verbs.exporting import export, import_gguf
     from lilliput.verbs.training import Run, plan, resume, train
 
 # Loaded when first used, so that `import lilliput` is instant.
@@ -26,6 +27,8 @@ _MODULE_OF = {
     "tokenize": "lilliput.verbs.data",
     "train_tokenizer": "lilliput.verbs.data",
     "write_stories": "lilliput.verbs.data",
+    "export": "lilliput.verbs.exporting",
+    "import_gguf": "lilliput.verbs.exporting",
     "Run": "lilliput.verbs.training",
     "plan": "lilliput.verbs.training",
     "resume": "lilliput.verbs.training",
@@ -36,6 +39,8 @@ __all__ = [
     "LanguageModel",
     "Run",
     "build_corpus",
+    "export",
+    "import_gguf",
     "load",
     "plan",
     "resume",

@@ -14,6 +14,7 @@ VERBS = {
     "corpus": "Make a corpus: build from files, or generate stories.",
     "tokenizer": "Train, compare and show tokenizers.",
     "tokenize": "Turn a corpus into token shards.",
+    "families": "List the families of models, or draw one.",
     "plan": "Predict what a run will be and cost, before starting it.",
     "train": "Train a model from token shards, within a budget.",
     "resume": "Go on with a run that was stopped.",
@@ -21,7 +22,12 @@ VERBS = {
     "chat": "Talk with a model in the terminal.",
     "score": "Log-probability of a text under a model.",
     "eval": "Measure a model: bits per byte on text.",
+    "export": "Write a model for llama.cpp, ONNX, C or transformers, and prove it.",
+    "import": "Turn a GGUF file into a model folder.",
 }
+
+
+_MODULES = {"import": "import_model"}  # "import" is a word of Python's
 
 
 class _Verbs(click.Group):
@@ -31,7 +37,7 @@ class _Verbs(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command = importlib.import_module(f"lilliput.cli.{name}").command
+        command = importlib.import_module(f"lilliput.cli.{_MODULES.get(name, name)}").command
         assert isinstance(command, click.Command)
         return command
 

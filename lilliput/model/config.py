@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from lilliput.errors import UserError
@@ -265,6 +266,7 @@ class ModelConfig:
         return replace(self, **changes)
 
 
+@lru_cache
 def field_types() -> dict[str, Any]:
     """The type of every field of ModelConfig."""
     return get_type_hints(ModelConfig)

@@ -4,19 +4,12 @@ Everything is read from the configuration and from the decoder's own blocks, so 
 configuration draws right, not only a family's. The sentences are in `drawing_facts`.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-
-import torch
-from torch.overrides import TorchFunctionMode
 
 from lilliput.model import drawing_facts as facts
 from lilliput.model.config import ModelConfig
-from lilliput.model.counting import Part, count_parts
-from lilliput.model.decoder import Block
+from lilliput.model.counting import count_parts, weights_by_layer
 from lilliput.report.diagram import (
     Beside,
     Box,
@@ -35,7 +28,7 @@ def model_diagram(config: ModelConfig, title: str = "") -> Diagram:
     """The decoder of this configuration, with the parameters of every part."""
     outside = {
         part.name: count
-        for part, count in _count(config).items()
+        for part, count in count_parts(config).items()
         if part.group in ("embedding", "norm")
     }
     blocks = weights_by_layer(config)
@@ -54,69 +47,12 @@ def model_diagram(config: ModelConfig, title: str = "") -> Diagram:
     )
 
 
-@lru_cache(maxsize=512)
-def parameters_of(config: ModelConfig) -> int:
-    """`config.parameters`, counted on one layer of each kind: much faster for many layers."""
-    one_layer = config.with_(
-        n_layers=1,
-        layer_heads=config.layer_heads[:1],
-        layer_kv_heads=config.layer_kv_heads[:1],
-        layer_d_ff=config.layer_d_ff[:1],
-        shared_kv_layers=0,
-        n_future_tokens=0,
-    )
-    outside = sum(n for part, n in _count(one_layer).items() if part.group != "block")
-    return outside + sum(sum(counts.values()) for counts in weights_by_layer(config))
-
-
 def active_parameters(config: ModelConfig) -> int:
     """Parameters that one token meets: of all experts, those it goes through."""
     blocks = weights_by_layer(config)
     experts = sum(counts.get("feed_forward.experts", 0) for counts in blocks)
     idle = experts * (config.n_experts - config.experts_per_token) // max(1, config.n_experts)
-    return parameters_of(config) - idle
-
-
-def weights_by_layer(config: ModelConfig) -> list[Counts]:
-    """The parameters of every layer's parts, named as `count_parts` names them."""
-    known: dict[Hashable, Counts] = {}
-    layers = []
-    for layer in range(config.n_layers):
-        key = (
-            config.heads(layer),
-            config.feed_forward_width(layer),
-            config.is_mixture(layer),
-            _makes_keys(config, layer),
-        )
-        if key not in known:
-            known[key] = _weights_of_layer(config, layer)
-        layers.append(known[key])
-    return layers
-
-
-def _weights_of_layer(config: ModelConfig, layer: int) -> Counts:
-    with torch.device("meta"), _NoValues():
-        block = Block(config, layer)
-    counts: Counter[str] = Counter()
-    for name, parameter in block.named_parameters():
-        path = name.rpartition(".")[0]
-        counts["feed_forward.experts" if path == "feed_forward" else path] += parameter.numel()
-    return counts
-
-
-class _NoValues(TorchFunctionMode):
-    """Parameters keep no values: on the meta device, giving them some costs seconds of imports."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call `func`, unless it fills a tensor."""
-        if getattr(func, "__module__", "") == "torch.nn.init":
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
-
-
-def _count(config: ModelConfig) -> Mapping[Part, int]:
-    with _NoValues():
-        return count_parts(config)
+    return config.parameters - idle
 
 
 def _makes_keys(config: ModelConfig, layer: int) -> bool:
@@ -162,7 +98,7 @@ def _exit(config: ModelConfig, outside: Counts) -> Column:
 def _predictors(config: ModelConfig) -> Column:
     if not config.n_future_tokens:
         return ()
-    counts = [(part, n) for part, n in _count(config).items() if part.group == "future"]
+    counts = [(part, n) for part, n in count_parts(config).items() if part.group == "future"]
     weights = tuple(Weights(part.name, (count,)) for part, count in counts)
     plural = "s" if config.n_future_tokens > 1 else ""
     title = f"{config.n_future_tokens} predictor{plural} of further tokens"

@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from lilliput.errors import UserError
 from lilliput.model import FAMILIES, Decoder, ModelConfig, load_model, save_model, shape_of_size
 
 VOCABULARY, CONTEXT = 97, 48
@@ -30,7 +29,6 @@ EXTRA: dict[str, tuple[str, dict[str, Any]]] = {
     "deepseek-v3-yarn": ("deepseek-v3", {"rope_scaling": "yarn", "rope_factor": 4.0,
                                          "rope_original_context": 12, "attention_scale": 0.31}),
     "deepseek-v2-query-rank": ("deepseek-v2", {"latent_query_rank": 24}),
-    "llama4-dense-layers": ("llama4", {"experts_every": 2}),
     "gemma3-linear-scaling": ("gemma3", {"rope_scaling": "linear", "rope_factor": 8.0}),
     "qwen3-windows": ("qwen3", {"layer_pattern": "GL", "window": 8}),
     "qwen3-moe-dense-layers": ("qwen3-moe", {"first_dense_layers": 1}),
@@ -40,7 +38,7 @@ EXTRA: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 EXCHANGED = [name for name, family in FAMILIES.items() if family.model_type]
 CASES = [*EXCHANGED, *EXTRA]
-POSITIONS_FROM_CACHE = {"llama4", "llama4-dense-layers"}
+POSITIONS_FROM_CACHE = {"llama4", "llama4-maverick"}
 
 
 def config_of(case: str) -> ModelConfig:

@@ -62,6 +62,15 @@ FAMILIES = (
         feed_forward=3.2, queries_per_key=5, expert=0.5,
     ),
     Family(
+        name="llama4-maverick", year=2025, paper="Meta 2025", model_type="llama4_text",
+        distinctive="Llama 4 with experts in every second layer and no QK-norm",
+        switches=_MIXTURE | {"layer_pattern": "CCCN", "experts_per_token": 1, "experts_every": 2,
+                             "n_shared_experts": 1, "router": "sigmoid",
+                             "router_normalise": False, "router_scales_input": True,
+                             "attention_temperature": 0.1, "rope_theta": 5e5},
+        feed_forward=3.2, queries_per_key=5, expert=0.5,
+    ),
+    Family(
         name="qwen3-moe", year=2025, paper="arXiv 2505.09388", model_type="qwen3_moe",
         distinctive="Qwen 3 with many small experts",
         switches=_MIXTURE | {"norm_eps": 1e-6, "qk_norm": "head", "rope_theta": 1e6,

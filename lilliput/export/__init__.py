@@ -1,0 +1,1 @@
+"""Model → other runtimes: GGUF, ONNX, a single file for a C program."""
