@@ -37,6 +37,7 @@ class Memory:
 
     cache: Cache | None = None
     keys_values: tuple[Tensor, Tensor] | None = None
+    document_starts: Tensor | None = None
 
 
 class Attention(nn.Module):

@@ -162,6 +162,13 @@ class ModelConfig:
     router_balance_loss: float = _help("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
     router_z_loss: float = _help("weight of the router z-loss (arXiv 2202.08906)", 0.0)
 
+    # Mixture of depths
+    depth_capacity: float = _help(
+        "share of the tokens that a routed layer works on (arXiv 2404.02258); 0: all, everywhere",
+        0.0,
+    )
+    depth_every: int = _help("every how many layers one is routed", 2)
+
     # Input and output
     tied: bool = _help("output head shares the embedding's weights (arXiv 1608.05859)", True)
     head_bias: bool = _help("bias of the output head (GPT-J, Phi)", False)
@@ -207,6 +214,10 @@ class ModelConfig:
         """Whether a layer's feed-forward is a mixture of experts."""
         chosen = self.n_experts > 0 and layer >= self.first_dense_layers
         return chosen and (layer + 1) % self.experts_every == 0
+
+    def is_routed(self, layer: int) -> bool:
+        """Whether a layer works on some tokens only."""
+        return self.depth_capacity > 0 and (layer + 1) % self.depth_every == 0
 
     @property
     def rope_dim(self) -> int:

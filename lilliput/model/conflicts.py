@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 _AT_LEAST_ONE = (
     "vocabulary_size", "context_length", "n_layers", "d_model", "n_heads", "n_kv_heads",
     "head_dim", "d_ff", "experts_per_token", "experts_every", "router_groups",
-    "router_top_groups", "attention_temperature_from",
+    "router_top_groups", "attention_temperature_from", "depth_every",
 )  # fmt: skip
 _NOT_NEGATIVE = (
     "window", "latent_rank", "latent_query_rank", "latent_rope_dim", "latent_value_dim",
     "shared_kv_layers", "n_experts", "n_shared_experts", "d_ff_expert", "first_dense_layers",
     "attention_softcap", "logit_softcap", "router_balance_loss", "router_z_loss",
-    "n_future_tokens", "future_loss", "rope_original_context",
+    "n_future_tokens", "future_loss", "rope_original_context", "depth_capacity",
 )  # fmt: skip
 _ABOVE_ZERO = ("norm_eps", "rope_theta", "rope_fraction", "rope_factor", "rope_magnitude")
 
@@ -44,6 +44,7 @@ def _conflicts(config: ModelConfig) -> Iterator[str]:
     yield from _position_conflicts(config)
     yield from _attention_conflicts(config)
     yield from _mixture_conflicts(config)
+    yield from _depth_conflicts(config)
     if config.tied and config.head_bias:
         yield _both("tied", "head_bias", "a head with a bias is not the embedding: untie it")
     if config.n_future_tokens and config.shared_kv_layers:
@@ -173,6 +174,21 @@ def _mixture_conflicts(config: ModelConfig) -> Iterator[str]:
         yield _both("router_top_groups", "experts_per_token", "the groups hold too few experts")
     if config.n_experts // config.router_groups < 2 and config.router_group_score == "top2_sum":
         yield _both("router_group_score", "router_groups", "a group of one has no two best")
+
+
+def _depth_conflicts(config: ModelConfig) -> Iterator[str]:
+    if not config.depth_capacity:
+        return
+    if config.depth_capacity > 1:
+        yield f"model.depth_capacity is {config.depth_capacity}: it is a share, at most 1"
+    for name, value, why in (
+        ("positions", config.positions in ("alibi", "relative"), "distances would be skipped"),
+        ("layer_pattern", bool(set("LC") & set(config.layer_pattern)), "windows would be skipped"),
+        ("shared_kv_layers", config.shared_kv_layers > 0, "keys of some tokens are missing"),
+        ("n_future_tokens", config.n_future_tokens > 0, "a predictor works on all tokens"),
+    ):
+        if value:
+            yield _both("depth_capacity", name, why)
 
 
 def _both(one: str, other: str, why: str) -> str:

@@ -49,7 +49,7 @@ def weights_by_layer(config: ModelConfig) -> list[Mapping[str, int]]:
     for layer in range(config.n_layers):
         makes_keys = layer < config.n_layers - config.shared_kv_layers
         width, mixture = config.feed_forward_width(layer), config.is_mixture(layer)
-        key = (config.heads(layer), width, mixture, makes_keys, config.kind(layer))
+        key = (config.heads(layer), width, mixture, makes_keys, config.is_routed(layer))
         if key not in known:
             known[key] = _weights_of_layer(config, layer)
         layers.append(known[key])
@@ -71,10 +71,9 @@ def _weights_of_layer(config: ModelConfig, layer: int) -> Mapping[str, int]:
 def _one_layer(config: ModelConfig) -> ModelConfig:
     """The same with its last layer alone: what is outside the layers stays."""
     last = config.n_layers - 1
-    mixture = {} if config.is_mixture(last) else {"n_experts": 0, "n_shared_experts": 0}
-    mixture |= {} if config.is_mixture(last) else {"router_selection_bias": False}
+    dense = {"n_experts": 0, "n_shared_experts": 0, "router_selection_bias": False}
     return config.with_(
-        **mixture,
+        **({} if config.is_mixture(last) else dense),
         n_layers=1,
         first_dense_layers=0,
         experts_every=1,
@@ -112,15 +111,17 @@ def flops_per_token(config: ModelConfig, sequence_length: int) -> float:
     """
     used = config.experts_per_token / config.n_experts if config.n_experts else 1.0
     weights = float(config.vocabulary_size * config.d_model * (1 + config.n_future_tokens))
-    for part, count in count_parts(config).items():
-        last = part.name.rsplit(".", 1)[-1]
-        if part.group in ("block", "future") and not last.endswith("norm"):
-            weights += count * (used if part.name == "feed_forward.experts" else 1.0)
+    future = {part.name: n for part, n in count_parts(config).items() if part.group == "future"}
+    shares = [config.depth_capacity if config.is_routed(n) else 1.0 for n in range(config.n_layers)]
+    for share, counts in zip([1.0, *shares], [future, *weights_by_layer(config)], strict=True):
+        for name, count in counts.items():
+            if not name.rsplit(".", 1)[-1].endswith("norm"):
+                weights += share * count * (used if name == "feed_forward.experts" else 1.0)
     value_dim = config.latent_value_dim or config.head_dim
     heads_width = config.head_dim + config.latent_rope_dim + value_dim
     attended = sum(
-        config.heads(layer)[0] * heads_width * _mean_keys(config, layer, sequence_length)
-        for layer in range(config.n_layers)
+        config.heads(layer)[0] * heads_width * _mean_keys(config, layer, sequence_length) * share**2
+        for layer, share in enumerate(shares)
     )
     return 6.0 * (weights + attended)
 

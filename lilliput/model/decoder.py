@@ -14,6 +14,7 @@ from lilliput.errors import UserError
 from lilliput.model.attention import Attention, LatentAttention, Memory, Sight
 from lilliput.model.cache import Cache, KeyValueCache
 from lilliput.model.config import ModelConfig
+from lilliput.model.depths import DepthRouter, work_on_some
 from lilliput.model.feed_forward import FeedForward, Mixture
 from lilliput.model.future import FuturePredictor
 from lilliput.model.kernels import Reach, linear_cross_entropy, visible_to
@@ -29,7 +30,7 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.layer = config, layer
         before = config.norm_placement in ("pre", "sandwich")
         after = config.norm_placement in ("sandwich", "out")
         on_sum = config.norm_placement == "post"
@@ -50,6 +51,7 @@ class Block(nn.Module):
             else FeedForward(config, config.feed_forward_width(layer))
         )
         self.feed_forward_out_norm, self.feed_forward_sum_norm = norm(after), norm(on_sum)
+        self.depth_router = DepthRouter(config) if config.is_routed(layer) else None
 
     def forward(self, residual: Tensor, sight: Sight, memory: Memory) -> Tensor:
         """[B, T, D] → [B, T, D]."""
@@ -136,9 +138,13 @@ class Decoder(nn.Module):
             kind: self._sight(kind, positions, document_starts, past, residual)
             for kind in dict.fromkeys(map(self.config.kind, range(self.config.n_layers)))
         }
-        memory = Memory(cache)
+        memory = Memory(cache, document_starts=document_starts)
         for layer, block in enumerate(self.blocks):
-            residual = block(residual, sights[self.config.kind(layer)], memory)
+            sight = sights[self.config.kind(layer)]
+            if self.config.is_routed(layer):
+                residual = work_on_some(block, residual, sight, memory)  # type: ignore[arg-type]
+            else:
+                residual = block(residual, sight, memory)
         if cache is not None:
             cache.advance(time)
         return self.final_norm(residual)  # type: ignore[no-any-return]

@@ -43,7 +43,7 @@ class Router(nn.Module):
             weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
         weights = weights * config.router_scale
         if torch.is_grad_enabled():
-            weights = _with_loss(weights, self._losses(logits, scores, chosen))
+            weights = with_loss(weights, self._losses(logits, scores, chosen))
         return chosen, weights
 
     def _within_best_groups(self, ranked: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def _float(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.float()
 
 
-def _with_loss(carrier: Tensor, loss: Tensor | None) -> Tensor:
+def with_loss(carrier: Tensor, loss: Tensor | None) -> Tensor:
     """`carrier`, whose backward pass also starts `loss`'s: no layer above need know of it."""
     return carrier if loss is None else _Carrier.apply(carrier, loss)  # type: ignore[no-untyped-call]
 

@@ -17,9 +17,9 @@ from lilliput.model.retro.config import RetroConfig
 from lilliput.model.retro.trunk import Retro
 from lilliput.tokens import Position, TokenSplit
 from lilliput.tokens.batches import Align
-from lilliput.tokens.chunk_keys import MISSING
 from lilliput.tokens.layout import DocumentLayout, Layout, RandomLayout
 from lilliput.tokens.neighbours import LeakageControl, NeighbourIndex
+from lilliput.tokens.ngrams import MISSING
 
 Ids = npt.NDArray[np.int64]
 

@@ -19,7 +19,6 @@ from lilliput.generate.scoring import Target, log_probabilities
 from lilliput.model import FAMILIES, Decoder, initialise
 from lilliput.model.retro.config import RetroConfig
 from lilliput.model.retro.trunk import (
-    MISSING,
     Retro,
     freeze,
     initialise_retro,
@@ -28,6 +27,7 @@ from lilliput.model.retro.trunk import (
 )
 from lilliput.tokens import TokenSplit
 from lilliput.tokens.neighbours import build_neighbours
+from lilliput.tokens.ngrams import MISSING
 from lilliput.training.retrieval import retrieved_next_token
 
 CHUNK, VOCABULARY, LENGTH = 5, 60, 33
@@ -309,7 +309,7 @@ def test_flops_are_those_torch_counts(changes: dict[str, int]) -> None:
     assert config.cached_per_token > base.cached_per_token
 
 
-FACT, WORLDS, FACTS, STEPS = 4, 8, 600, 300
+FACT, WORLDS, FACTS = 4, 8, 600
 
 
 class Facts:
@@ -356,7 +356,7 @@ class Facts:
         return total / count
 
 
-def trained_on_facts(facts: Facts, *, shuffled: bool) -> Retro:
+def trained_on_facts(facts: Facts, *, shuffled: bool, steps: int) -> Retro:
     base = FAMILIES["lilliput"].shape(
         n_layers=2, d_model=32, n_heads=2, n_kv_heads=2, head_dim=16,
         vocabulary_size=VOCABULARY, context_length=8,
@@ -369,14 +369,14 @@ def trained_on_facts(facts: Facts, *, shuffled: bool) -> Retro:
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.95), fused=True)
     draw = np.random.default_rng(6)
     known = np.flatnonzero(facts.trained)
-    for step in range(STEPS):
+    for step in range(steps):
         rows = draw.choice(known, 64)
         right = facts.random(rows, step + 10**6) if shuffled else facts.true(rows)
         kind = draw.random(64)
         numbers = np.where(kind < 0.45, right, facts.random(rows, step))
         numbers[kind > 0.85] = MISSING
         for group in optimizer.param_groups:
-            group["lr"] = 4e-3 * min(1, step / 20) * (1 - step / STEPS)
+            group["lr"] = 4e-3 * min(1, step / 20) * (1 - step / steps)
         optimizer.zero_grad()
         facts.loss(model, rows, numbers).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -393,8 +393,8 @@ def test_facts_that_only_the_database_has(tmp_path: Path) -> None:
         true = facts.loss(model, unseen, facts.true(unseen))
         return float(true), float(facts.loss(model, unseen, facts.random(unseen, 0))), float(none)
 
-    true, random, none = losses(trained_on_facts(facts, shuffled=False))
+    true, random, none = losses(trained_on_facts(facts, shuffled=False, steps=300))
     assert true + 0.4 < random < none - 0.3
-    true, random, none = losses(trained_on_facts(facts, shuffled=True))
+    true, random, none = losses(trained_on_facts(facts, shuffled=True, steps=200))
     assert abs(true - random) < 0.03
-    assert random < none - 0.3
+    assert random < none - 0.1

@@ -24,7 +24,7 @@ NEED_ANOTHER = {  # switches without effect unless another one is set: changed t
     "rope_beta_fast", "rope_beta_slow", "rope_truncate", "rope_magnitude", "rope_short_factors",
     "rope_long_factors", "window", "latent_query_rank", "latent_rope_dim", "latent_value_dim",
     "layer_kv_heads", "attention_temperature_from", "experts_per_token", "n_shared_experts",
-    "router_top_groups",
+    "router_top_groups", "depth_every",
 }  # fmt: skip
 SCALED: dict[str, dict[str, Any]] = {
     "linear": {"rope_factor": 4.0},
@@ -41,6 +41,9 @@ SCALED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+TRIED = (
+    "llama", "gpt-oss", "deepseek-v2", "deepseek-v3", "llama4", "openelm", "mixture-of-depths",
+)  # fmt: skip
 TOGETHER: dict[str, dict[str, Any]] = {
     "layer_heads": {"layer_kv_heads": ()},
     "router_groups": {"router_top_groups": 1},
@@ -112,15 +115,7 @@ def test_each_switch_changes_some_family(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEED_ANOTHER))
 def test_each_dependent_switch_changes_what_is_computed(name: str) -> None:
-    for family in (
-        "llama",
-        "gpt-oss",
-        "deepseek-v2",
-        "deepseek-v3",
-        "llama4",
-        "openelm",
-        "mixtral",
-    ):
+    for family in TRIED:
         config = base(family)[0]
         for values in [
             {},
@@ -187,6 +182,10 @@ ILLEGAL: list[tuple[dict[str, Any], tuple[str, ...]]] = [
      ("router_top_groups", "experts_per_token")),
     ({"router_selection_bias": True}, ("router_selection_bias", "n_experts")),
     ({"sub_norm": True, "n_experts": 4}, ("sub_norm", "n_experts")),
+    ({"depth_capacity": 0.5, "positions": "alibi"}, ("depth_capacity", "positions")),
+    ({"depth_capacity": 0.5, "layer_pattern": "L", "window": 4},
+     ("depth_capacity", "layer_pattern")),
+    ({"depth_capacity": 1.5}, ("depth_capacity",)),
     ({"d_model": 0}, ("d_model",)),
     ({"window": -1}, ("window",)),
     ({"norm": "batchnorm"}, ("norm",)),

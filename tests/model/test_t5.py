@@ -15,7 +15,7 @@ from transformers import T5ForConditionalGeneration
 from lilliput.errors import UserError
 from lilliput.generate.engine import Generation, Request
 from lilliput.generate.sampling import Sampling
-from lilliput.model import exchange_t5
+from lilliput.model.t5 import exchange as exchange_t5
 from lilliput.model.t5.config import T5_SWITCHES, T5Config, t5_of_depth
 from lilliput.model.t5.trunk import T5, initialise_t5
 from lilliput.training.text_to_text import (

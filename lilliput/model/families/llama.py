@@ -222,6 +222,11 @@ FAMILIES = (
         derived=_openelm,
     ),
     Family(
+        name="mixture-of-depths", year=2024, paper="arXiv 2404.02258", model_type=None,
+        distinctive="every second layer works on an eighth of the tokens, the rest pass it by",
+        switches=_LLAMA | {"depth_capacity": 0.125},
+    ),
+    Family(
         name="apple", year=2025, paper="arXiv 2507.13575", model_type=None,
         distinctive="the on-device model: last layers reuse keys and values, 2-bit weights",
         switches={"qk_norm": "head", "layer_pattern": "LLLN", "norm_eps": 1e-5, "linear": "int2",

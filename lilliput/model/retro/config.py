@@ -1,7 +1,7 @@
 """The shape of a decoder that retrieves: RETRO (arXiv 2112.04426)."""
 
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import torch
@@ -66,13 +66,13 @@ class RetroConfig(ModelConfig):
                 f"({self.head_dim})"
             )
 
-    @property
+    @cached_property
     def base(self) -> ModelConfig:
         """The configuration of the decoder alone."""
         own = {item.name: getattr(self, item.name) for item in fields(ModelConfig)}
         return ModelConfig(**{**own, "family": self.base_family})
 
-    @property
+    @cached_property
     def encoder(self) -> ModelConfig:
         """The configuration of the encoder's layers: plain ones, with the decoder's arithmetic."""
         width = self.d_encoder or self.d_model
@@ -116,9 +116,14 @@ class RetroConfig(ModelConfig):
         return _retrieval_parameters(self)
 
     @property
+    def embedding_parameters(self) -> int:
+        """Parameters of token embedding and untied head, which the encoder shares."""
+        return self.base.embedding_parameters
+
+    @property
     def block_parameters(self) -> int:
         """Parameters of all layers and of norms outside them, retrieval among them."""
-        return super().block_parameters + self.retrieval_parameters
+        return self.base.block_parameters + self.retrieval_parameters
 
     @property
     def cached_per_token(self) -> int:
@@ -130,7 +135,7 @@ class RetroConfig(ModelConfig):
         keys_values = 2 * self.n_heads * self.head_dim * len(self.retrieval_layers)
         neighbours = keys_values * self.n_neighbours * self.neighbour_length
         carried = -(-neighbours // self.context_length)
-        return super().cached_per_token + self.d_model + 1 + carried
+        return self.base.cached_per_token + self.d_model + 1 + carried
 
     def flops_per_token(self, sequence_length: int | None = None) -> float:
         """Training FLOPs a token, forward and backward, counted as for any decoder.
@@ -139,7 +144,7 @@ class RetroConfig(ModelConfig):
         """
         encoder, layers = self.encoder, len(self.retrieval_layers)
         read = 2 * self.n_neighbours
-        inner, inner_encoder = self.n_heads * self.head_dim, encoder.d_model
+        inner, inner_encoder = self.n_heads * self.head_dim, encoder.n_heads * self.head_dim
         layer = 4 * encoder.d_model * inner_encoder
         layer += encoder.d_model * encoder.d_ff * (3 if encoder.gated else 2)
         of_neighbours = self.n_encoder_layers * layer + 2 * encoder.d_model * inner_encoder
@@ -149,7 +154,7 @@ class RetroConfig(ModelConfig):
         of_text = 2 * self.d_model * inner_encoder + 2 * layers * self.d_model * inner
         keys = self.n_encoder_layers * self.neighbour_length + self.chunk_length
         attended = 2 * read * (inner_encoder * keys + layers * inner * self.chunk_length)
-        return super().flops_per_token(sequence_length) + 6.0 * (
+        return self.base.flops_per_token(sequence_length) + 6.0 * (
             of_text + read * of_neighbours + attended
         )
 

@@ -18,9 +18,8 @@ from lilliput.model.retro.cache import RetroCache
 from lilliput.model.retro.chunks import ChunkPlan, plan_chunks
 from lilliput.model.retro.config import RetroConfig
 from lilliput.model.retro.layers import ChunkedCrossAttention, NeighbourEncoder, turn_of
+from lilliput.tokens.ngrams import MISSING
 
-MISSING = -1
-"""Stands in neighbours where there is no token: after a short one, or for one not found."""
 _RETRIEVAL = ("encoder.", "retrieval.")
 
 
@@ -80,9 +79,10 @@ class Retro(Decoder):
         """The residual stream after the final norm, [B, T, D]; see `Decoder.hidden`.
 
         `neighbours` [B, N, K, R], int64, R at most 2·chunk_length: those of the chunks that end
-        among these ids, row by row in order; what stands there for a chunk that a row does not
-        have is not looked at. Chunks are counted from where a document begins, and neighbours of a
-        document's chunk are seen in that document alone. Raises ValueError if they are too few.
+        among these ids, row by row in order, and MISSING (-1) where there is no token; what stands
+        there for a chunk that a row does not have is not looked at. Chunks are counted from where a
+        document begins, and neighbours of a document's chunk are seen in that document alone.
+        Raises ValueError if they are too few.
         """
         if neighbours is None and self.retriever is None:
             return super().hidden(ids, cache=cache, document_starts=document_starts)
