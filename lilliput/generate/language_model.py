@@ -11,6 +11,7 @@ from torch import Tensor
 from lilliput.errors import UserError
 from lilliput.files import read_json
 from lilliput.generate.engine import FinishReason, Generation, Request, batches_of
+from lilliput.generate.retrieval import attach_neighbours
 from lilliput.generate.sampling import Sampling, fresh_seed
 from lilliput.generate.scoring import DocumentScore, Target, log_probabilities
 from lilliput.generate.streaming import CompletionText
@@ -307,6 +308,7 @@ def load(path: Path | str, device: str | torch.device | None = None) -> Language
     folder = model_folder(path)
     where = choose_device(device) if isinstance(device, str) else device or choose_device()
     decoder = load_model(folder, device=where)
+    attach_neighbours(decoder, folder)
     tokenizer = Tokenizer.load(folder)
     if tokenizer.vocabulary_size > decoder.config.vocabulary_size:
         raise UserError(

@@ -32,6 +32,7 @@ from lilliput.model.mamba.exchange import (
     to_foreign_mamba,
 )
 from lilliput.model.mamba.trunk import Mamba
+from lilliput.model.retro.config import RetroConfig
 from lilliput.model.t5 import exchange as t5
 from lilliput.model.t5.config import T5Config
 from lilliput.model.t5.trunk import T5
@@ -82,6 +83,8 @@ def export_class(config: ModelConfig) -> tuple[ForeignClass | None, str]:
 
     The family's own class comes first, then any other that holds the configuration.
     """
+    if isinstance(config, RetroConfig):
+        return None, "no class of transformers retrieves"
     family = FAMILIES.get(config.family)
     one, reason = foreign_class(settled(config), family.model_type if family else None)
     if one is not None:

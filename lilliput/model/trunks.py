@@ -13,12 +13,14 @@ from lilliput.model.families import FAMILIES, SIZES, WIDTH_PER_LAYER, shape_of_d
 from lilliput.model.initialise import initialise_decoder
 from lilliput.model.mamba.config import MambaConfig
 from lilliput.model.mamba.trunk import Mamba, initialise_mamba
+from lilliput.model.retro.config import RetroConfig
+from lilliput.model.retro.trunk import Retro, initialise_retro
 from lilliput.model.t5.config import T5_SWITCHES, T5Config, t5_of_depth
 from lilliput.model.t5.trunk import T5, initialise_t5
 
-Trunk = Decoder | Mamba | T5
+Trunk = Decoder | Mamba | T5  # Retro is a Decoder
 TrunkConfig = ModelConfig | MambaConfig | T5Config
-TRUNK_FAMILIES = ("mamba", *T5_SWITCHES)
+TRUNK_FAMILIES = ("mamba", "retro", *T5_SWITCHES)
 """Families that are no rows of the table, since they are no decoders."""
 
 
@@ -26,6 +28,8 @@ def build(config: TrunkConfig) -> Trunk:
     """A model of this configuration, its weights as PyTorch makes them."""
     if isinstance(config, MambaConfig):
         return Mamba(config)
+    if isinstance(config, RetroConfig):
+        return Retro(config)
     return T5(config) if isinstance(config, T5Config) else Decoder(config)
 
 
@@ -42,6 +46,8 @@ def initialise(model: Trunk, seed: int) -> None:
         initialise_mamba(model, seed)
     elif isinstance(model, T5):
         initialise_t5(model, seed)
+    elif isinstance(model, Retro):
+        initialise_retro(model, seed)
     else:
         initialise_decoder(model, seed)
 
@@ -73,6 +79,9 @@ def shape_of(
     if family == "mamba":
         chosen = {"d_model": depth * WIDTH_PER_LAYER, "n_layers": depth, **overrides}
         return MambaConfig.from_dict({**chosen, "vocabulary_size": vocabulary_size})
+    if family == "retro":
+        base = shape_of_depth(depth, vocabulary_size=vocabulary_size, **overrides)
+        return RetroConfig.over(base)
     if family in T5_SWITCHES:
         return t5_of_depth(
             depth,

@@ -17,6 +17,7 @@ _POLAR_EXPRESS = (
     (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
+_OF_BLOCKS = ("blocks.", "future.", "retrieval.", "encoder.")
 _STATE_SPACE = (".decay_log", ".convolution.weight", ".step.weight", ".selection.weight")
 SELECTION_BIAS = ".selection_bias"
 """End of the names of biases that balance experts: their gradient is the load above the mean, and
@@ -183,12 +184,17 @@ def _is_muons(name: str, weight: Tensor) -> bool:
     """Whether Muon moves a weight: the matrices of blocks, but of a state space's only those into
     and out of it (benchmarks/RESULTS.md).
     """
-    matrix = name.startswith(("blocks.", "future.")) and weight.ndim >= 2
-    return matrix and not name.endswith(_STATE_SPACE)
+    in_block = name.startswith(_OF_BLOCKS) and "depth_router" not in name
+    return in_block and _is_matrix(name, weight) and not name.endswith(_STATE_SPACE)
+
+
+def _is_matrix(name: str, weight: Tensor) -> bool:
+    """Whether it multiplies vectors: gains of heads and biases of experts are tables, not that."""
+    return weight.ndim >= 2 and "norm" not in name and not name.endswith("bias")
 
 
 def _decays(name: str, weight: Tensor) -> bool:
-    return weight.ndim >= 2 and not name.endswith(_STATE_SPACE[:2])
+    return _is_matrix(name, weight) and not name.endswith(_STATE_SPACE[:2])
 
 
 def _matrices(tensor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lilliput.errors import UserError
+from lilliput.generate.retrieval import check_index
 from lilliput.model.retro.config import RetroConfig
 from lilliput.model.retro.trunk import Retro
 from lilliput.tokens import Position, TokenSplit
@@ -35,38 +35,6 @@ def retrieved_next_token(model: Retro, batch: tuple[Tensor, ...]) -> tuple[Tenso
     starts = batch[3] if len(batch) > 3 else None
     hidden = model.hidden(inputs, document_starts=starts, neighbours=neighbours)
     return model.loss(hidden, targets), int((targets != _IGNORED).sum())
-
-
-@dataclass(frozen=True)
-class IndexRetriever:
-    """What a model asks in generation: the nearest chunks of an index, with continuations.
-
-    Set as `Retro.retriever`.
-    """
-
-    index: NeighbourIndex
-    count: int = 2
-
-    def __call__(self, chunks: Tensor) -> Tensor:
-        """Chunks [P, M] → neighbours [P, count, 2·chunk_length], int64, on the CPU."""
-        near = self.index.nearest(chunks.cpu().numpy(), self.count)
-        return torch.from_numpy(self.index.values(near.numbers))
-
-
-def retriever_for(config: RetroConfig, index: NeighbourIndex) -> IndexRetriever:
-    """The retriever of a model. Raises UserError if the index has chunks of another length."""
-    check_index(config, index)
-    return IndexRetriever(index, config.n_neighbours)
-
-
-def check_index(config: RetroConfig, index: NeighbourIndex) -> None:
-    """Raise UserError if the model cannot use the index."""
-    if index.chunk_length != config.chunk_length:
-        raise UserError(
-            f"the neighbour index has chunks of {index.chunk_length} tokens and the model of "
-            f"{config.chunk_length}: build the index again with --chunk-length "
-            f"{config.chunk_length}, or set model.chunk_length"
-        )
 
 
 @dataclass(frozen=True)

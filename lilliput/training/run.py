@@ -16,10 +16,12 @@ import torch
 
 from lilliput.errors import UserError, WorkFailed
 from lilliput.generate.language_model import LanguageModel
+from lilliput.generate.retrieval import note_tokens
 from lilliput.machine import choose_device, describe_device, keep_freed_memory, use_all_cores
 from lilliput.machine.energy import energy_meter
 from lilliput.machine.meters import memory_bytes
 from lilliput.model import build, initialise, load_config, save_model
+from lilliput.model.retro.config import RetroConfig
 from lilliput.tokens import (
     Batches,
     Position,
@@ -167,7 +169,7 @@ class _Run:
             device=device,
         )
         stack.callback(batches.close)
-        self.method = method_for(plan.config, tokens.manifest.end_of_text, plan.compiled)
+        self.method = method_for(plan.config, tokens, plan.recipe.data.align, plan.compiled)
         self.batches = self.method.batches(batches, self.settings.seed, device)
         self.metrics = MetricsFile(folder / "metrics.jsonl", saved.get("metrics_bytes", 0))
         stack.callback(self.metrics.close)
@@ -293,6 +295,8 @@ class _Run:
         """Write the model folder, its weights last, and the report."""
         folder, tokenizer = self.folder / "model", self.tokens.tokenizer
         tokenizer.save(folder)
+        if isinstance(self.plan.config, RetroConfig):
+            note_tokens(folder, self.tokens.folder)
         self.metrics.sync()
         report = write_run_report(self.folder)
         card = model_card(

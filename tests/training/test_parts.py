@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
+from lilliput.model import build, shape_of
 from lilliput.training.budget import KINDS
 from lilliput.training.optimizers import Optimizer, OptimizerSettings, orthogonalise
 from lilliput.training.recipe import Recipe, merge, read_recipe, write_recipe
@@ -203,3 +204,27 @@ def test_muon_ignores_a_matrix_without_gradient() -> None:
     assert torch.equal(ours[silent], before)
     moved = ours["blocks.1.attention.query.weight"]
     assert math.isfinite(float(moved.sum()))
+
+
+@pytest.mark.parametrize("family", ["command-r-plus", "gopher", "gpt-oss", "mixture-of-depths"])
+def test_muon_moves_matrices_and_no_tables(family: str) -> None:
+    """Gains of heads and biases of experts have two dimensions too."""
+    config = shape_of(family, depth=2, vocabulary_size=64, end_of_text=0)
+    weights = {name: p.detach() for name, p in build(config).named_parameters()}
+    settings = OptimizerSettings(learning_rate=0.01, embedding_learning_rate=0.01)
+    optimizer = Optimizer(weights, settings)
+    moved = {name for names in optimizer.stacks for name in names}
+    linear = {
+        name
+        for name, weight in weights.items()
+        if name.startswith("blocks.") and weight.ndim >= 2 and "depth_router" not in name
+        and "norm" not in name and not name.endswith("bias")
+    }  # fmt: skip
+    assert moved == linear
+    tables = {name for name, weight in weights.items() if weight.ndim >= 2} - moved
+    assert tables - {"embedding.weight", "head.weight"}
+    for group in optimizer.adamw.param_groups:
+        (weight,) = group["params"]
+        name = next(name for name, other in weights.items() if other is weight)
+        decays = name in ("embedding.weight", "head.weight") or "depth_router" in name
+        assert (group["weight_decay"] > 0) == decays

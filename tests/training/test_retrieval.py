@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lilliput.errors import UserError
+from lilliput.generate.retrieval import retriever_for
 from lilliput.model import FAMILIES
 from lilliput.model.retro.config import RetroConfig
 from lilliput.model.retro.trunk import Retro
@@ -18,7 +19,6 @@ from lilliput.training.retrieval import (
     chunks_of_rows,
     neighbours_of_rows,
     retrieved_next_token,
-    retriever_for,
 )
 
 END, COMMON, OWN, DOCUMENTS = 0, 10, 4, 40

@@ -9,6 +9,7 @@ from lilliput.errors import UserError
 from lilliput.model.config import ModelConfig
 from lilliput.model.exchange import gpt_like, llama_like, mixtures, others
 from lilliput.model.exchange.classes import ForeignClass
+from lilliput.model.retro.config import RetroConfig
 
 __all__ = [
     "CLASSES",
@@ -68,7 +69,9 @@ def own_config(values: Mapping[str, Any], where: str) -> ModelConfig:
     """The ModelConfig of a `config.json`. Raises UserError for what we cannot hold."""
     model_type = str(values.get("model_type"))
     if model_type == OWN_TYPE and isinstance(values.get(OWN_TYPE), Mapping):
-        return ModelConfig.from_dict(values[OWN_TYPE])
+        own = values[OWN_TYPE]
+        kind = RetroConfig if own.get("family") == "retro" else ModelConfig
+        return kind.from_dict(own)
     if model_type not in CLASSES:
         raise UserError(
             f"{where}: model_type {model_type!r} is not one Lilliput knows "
