@@ -12,7 +12,8 @@ def initialise_decoder(model: Decoder, seed: int) -> None:
     stream start at zero, so that every block starts as the identity (the recipe of nanochat and
     modded-nanogpt); not where a norm follows them, since a norm of zeros has no gradient worth the
     name. So does an untied head, above an embedding of standard deviation 0.5; one that is shared
-    with the head has GPT-2's 0.02. Gains of norms are 1; biases, and whatever else is a vector, 0.
+    with the head has GPT-2's 0.02 over the factor of the logits. Gains of norms are 1; biases, and
+    whatever else is a vector, 0.
     """
     config = model.config
     generator = torch.Generator().manual_seed(seed)
@@ -22,6 +23,7 @@ def initialise_decoder(model: Decoder, seed: int) -> None:
         for name, parameter in model.named_parameters():
             if name.endswith("embedding.weight"):
                 deviation = 0.02 if config.tied or name != "embedding.weight" else 0.5
+                deviation /= config.logit_scale if config.tied else 1.0
                 draw = torch.randn(parameter.shape, generator=generator)
                 parameter.copy_(draw * deviation)
             elif "norm" in name and name.endswith("weight"):

@@ -115,6 +115,8 @@ def optimizer_for(settings: OptimizerSettings, config: TrunkConfig) -> Optimizer
     narrower = math.sqrt(_REFERENCE_WIDTH / config.d_model)
     peak = (0.01 if settings.name == "muon" else 0.003) * narrower
     embedding = peak if config.tied or settings.name == "adamw" else 0.1 * narrower
+    if config.tied:  # a head whose logits are scaled down must grow by as much
+        embedding /= getattr(config, "logit_scale", 1.0)
     return replace(
         settings,
         learning_rate=settings.learning_rate or peak,
