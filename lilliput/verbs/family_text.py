@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lilliput.model import TRUNK_FAMILIES
 from lilliput.report.diagram_text import text_drawing
 from lilliput.verbs.families import (
     VOCABULARY,
@@ -38,7 +39,8 @@ def families_text(families: Sequence[FamilyFacts], width: int, vocabulary_size: 
         lines += _wrapped(f"{one.distinctive} ({one.paper}){loads}", width, indent=4)
     closing = (
         f"Parameters with a vocabulary of {vocabulary_size:,}. A trained model's folder loads in "
-        "transformers as the class named. `lilliput families show NAME` draws one."
+        "transformers as the class named. `lilliput families show NAME` draws one. "
+        f"Besides these decoders: {', '.join(TRUNK_FAMILIES)} (docs/model.md)."
     )
     return "\n".join([*lines, "", *_wrapped(closing, width)])
 
