@@ -1,11 +1,11 @@
 """The shape of a model: one frozen table of orthogonal switches."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lilliput.errors import UserError
+from lilliput.model.fields import PlainFields, told
 
 LAYER_KINDS = {
     "G": "global: all that came before",
@@ -15,15 +15,8 @@ LAYER_KINDS = {
 }
 
 
-def _help(text: str, default: Any = ...) -> Any:
-    """A dataclass field with the sentence that documents it on the command line."""
-    if default is ...:
-        return field(metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(PlainFields):
     """Everything that defines a decoder's computation.
 
     Sizes count units, never bytes. `d_model` is the width of the residual stream, `d_ff` the inner
@@ -32,157 +25,155 @@ class ModelConfig:
     """
 
     # Sizes
-    family: str = _help("name of the row in the table of families", "lilliput")
-    vocabulary_size: int = _help("number of tokens")
-    context_length: int = _help("longest sequence in tokens", 512)
-    n_layers: int = _help("number of layers")
-    d_model: int = _help("width of the residual stream")
-    n_heads: int = _help("number of query heads")
-    n_kv_heads: int = _help(
+    family: str = told("name of the row in the table of families", "lilliput")
+    vocabulary_size: int = told("number of tokens")
+    context_length: int = told("longest sequence in tokens", 512)
+    n_layers: int = told("number of layers")
+    d_model: int = told("width of the residual stream")
+    n_heads: int = told("number of query heads")
+    n_kv_heads: int = told(
         "number of key/value heads: fewer than n_heads groups queries (arXiv 2305.13245), "
         "1 is multi-query (arXiv 1911.02150)"
     )
-    head_dim: int = _help("width of one head")
-    d_ff: int = _help("inner width of the feed-forward")
-    layer_heads: tuple[int, ...] = _help("n_heads layer by layer (OpenELM, arXiv 2404.14619)", ())
-    layer_kv_heads: tuple[int, ...] = _help("n_kv_heads layer by layer", ())
-    layer_d_ff: tuple[int, ...] = _help("d_ff layer by layer", ())
+    head_dim: int = told("width of one head")
+    d_ff: int = told("inner width of the feed-forward")
+    layer_heads: tuple[int, ...] = told("n_heads layer by layer (OpenELM, arXiv 2404.14619)", ())
+    layer_kv_heads: tuple[int, ...] = told("n_kv_heads layer by layer", ())
+    layer_d_ff: tuple[int, ...] = told("d_ff layer by layer", ())
 
     # Norms
-    norm: Literal["rmsnorm", "layernorm"] = _help(
+    norm: Literal["rmsnorm", "layernorm"] = told(
         "RMSNorm (arXiv 1910.07467) or LayerNorm (arXiv 1607.06450)", "rmsnorm"
     )
-    norm_gain: Literal["weight", "weight_bias", "none"] = _help(
+    norm_gain: Literal["weight", "weight_bias", "none"] = told(
         "learned gain of the norms, gain and bias, or neither", "weight"
     )
-    norm_eps: float = _help("added to the variance in every norm", 1e-6)
-    norm_placement: Literal["pre", "post", "sandwich", "out"] = _help(
+    norm_eps: float = told("added to the variance in every norm", 1e-6)
+    norm_placement: Literal["pre", "post", "sandwich", "out"] = told(
         "before attention and feed-forward; after their sum with the residual (GPT-1); before and "
         "after them (Gemma 2, arXiv 2408.00118); after them alone (OLMo 2, arXiv 2501.00656)",
         "pre",
     )
-    parallel: Literal["none", "one_norm", "two_norms"] = _help(
+    parallel: Literal["none", "one_norm", "two_norms"] = told(
         "attention and feed-forward side by side, behind one norm (GPT-J) or two (Falcon-40B)",
         "none",
     )
-    embedding_norm: bool = _help("a norm right after the embedding (BLOOM, nanochat)", False)
-    final_norm: bool = _help("a norm before the output head (not in GPT-1)", True)
-    sub_norm: bool = _help(
+    embedding_norm: bool = told("a norm right after the embedding (BLOOM, nanochat)", False)
+    final_norm: bool = told("a norm before the output head (not in GPT-1)", True)
+    sub_norm: bool = told(
         "a norm before attention's and the feed-forward's last matrix (BitNet, arXiv 2504.12285)",
         False,
     )
 
     # Positions
-    positions: Literal["rotary", "learned", "sinusoidal", "alibi", "relative", "none"] = _help(
+    positions: Literal["rotary", "learned", "sinusoidal", "alibi", "relative", "none"] = told(
         "rotary (arXiv 2104.09864), learned absolute, sinusoidal (arXiv 1706.03762), ALiBi (arXiv "
         "2108.12409), Transformer-XL's relative ones (arXiv 1901.02860, Gopher), or none",
         "rotary",
     )
-    rope_theta: float = _help("base of the rotary wavelengths", 10_000.0)
-    rope_local_theta: float | None = _help("base in local layers, unscaled (Gemma 3)", None)
-    rope_fraction: float = _help("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
-    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = _help(
+    rope_theta: float = told("base of the rotary wavelengths", 10_000.0)
+    rope_local_theta: float | None = told("base in local layers, unscaled (Gemma 3)", None)
+    rope_fraction: float = told("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
+    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = told(
         "stretch of the wavelengths to longer contexts: linear (arXiv 2306.15595), YaRN (arXiv "
         "2309.00071), Llama 3.1's (arXiv 2407.21783), LongRoPE (arXiv 2402.13753)",
         "none",
     )
-    rope_factor: float = _help("how many times longer the context is than it was", 1.0)
-    rope_original_context: int = _help("the context length before it was stretched", 0)
-    rope_low_factor: float = _help("llama3: wavelengths above context / this are stretched", 1.0)
-    rope_high_factor: float = _help("llama3: wavelengths below context / this are kept", 4.0)
-    rope_beta_fast: float = _help("yarn: turns in the old context from which they are kept", 32.0)
-    rope_beta_slow: float = _help("yarn: turns below which wavelengths are stretched", 1.0)
-    rope_truncate: bool = _help("yarn: its two bounds are whole dimensions", True)
-    rope_magnitude: float = _help("yarn, longrope: factor of rotated queries and keys", 1.0)
-    rope_short_factors: tuple[float, ...] = _help("longrope: up to the original context", ())
-    rope_long_factors: tuple[float, ...] = _help("longrope: beyond it", ())
-    alibi_scale: float = _help("factor of ALiBi's slopes (Falcon-RW: head_dim^-1/2)", 1.0)
+    rope_factor: float = told("how many times longer the context is than it was", 1.0)
+    rope_original_context: int = told("the context length before it was stretched", 0)
+    rope_low_factor: float = told("llama3: wavelengths above context / this are stretched", 1.0)
+    rope_high_factor: float = told("llama3: wavelengths below context / this are kept", 4.0)
+    rope_beta_fast: float = told("yarn: turns in the old context from which they are kept", 32.0)
+    rope_beta_slow: float = told("yarn: turns below which wavelengths are stretched", 1.0)
+    rope_truncate: bool = told("yarn: its two bounds are whole dimensions", True)
+    rope_magnitude: float = told("yarn, longrope: factor of rotated queries and keys", 1.0)
+    rope_short_factors: tuple[float, ...] = told("longrope: up to the original context", ())
+    rope_long_factors: tuple[float, ...] = told("longrope: beyond it", ())
+    alibi_scale: float = told("factor of ALiBi's slopes (Falcon-RW: head_dim^-1/2)", 1.0)
 
     # Attention
-    layer_pattern: str = _help(
+    layer_pattern: str = told(
         "kinds of layers, repeated: G global, L local, C chunked, N global without positions", "G"
     )
-    window: int = _help("tokens that a local layer sees, or a chunk holds", 0)
-    latent_rank: int = _help(
+    window: int = told("tokens that a local layer sees, or a chunk holds", 0)
+    latent_rank: int = told(
         "rank of the latent that keys and values are made from (MLA, arXiv 2405.04434); 0: none", 0
     )
-    latent_query_rank: int = _help("rank of the latent of queries; 0: none", 0)
-    latent_rope_dim: int = _help("dimensions of a latent head that turn, besides head_dim", 0)
-    latent_value_dim: int = _help("dimensions of a latent head's values", 0)
-    qkv_bias: bool = _help("biases of queries, keys and values (Qwen 2)", False)
-    output_bias: bool = _help("bias of attention's last matrix", False)
-    qk_norm: Literal["none", "head", "head_weights", "full", "unit"] = _help(
+    latent_query_rank: int = told("rank of the latent of queries; 0: none", 0)
+    latent_rope_dim: int = told("dimensions of a latent head that turn, besides head_dim", 0)
+    latent_value_dim: int = told("dimensions of a latent head's values", 0)
+    qkv_bias: bool = told("biases of queries, keys and values (Qwen 2)", False)
+    output_bias: bool = told("bias of attention's last matrix", False)
+    qk_norm: Literal["none", "head", "head_weights", "full", "unit"] = told(
         "norm of queries and keys (arXiv 2302.05442): of each head, with one gain for all (Qwen 3) "
         "or its own (Command-R+); of all heads together (OLMo 2); of each head without gain, "
         "in layers with positions (Llama 4)",
         "none",
     )
-    attention_scale: float | None = _help("factor of the scores; head_dim^-1/2 if not set", None)
-    attention_softcap: float = _help("scores s become cap·tanh(s / cap) (Gemma 2); 0: none", 0.0)
-    attention_sinks: bool = _help("a learned score each head may spend on nothing (gpt-oss)", False)
-    attention_temperature: float = _help(
+    attention_scale: float | None = told("factor of the scores; head_dim^-1/2 if not set", None)
+    attention_softcap: float = told("scores s become cap·tanh(s / cap) (Gemma 2); 0: none", 0.0)
+    attention_sinks: bool = told("a learned score each head may spend on nothing (gpt-oss)", False)
+    attention_temperature: float = told(
         "N layers: queries grow with the logarithm of their position (Llama 4); 0: not", 0.0
     )
-    attention_temperature_from: int = _help("position from which they grow", 8192)
-    shared_kv_layers: int = _help(
+    attention_temperature_from: int = told("position from which they grow", 8192)
+    shared_kv_layers: int = told(
         "last layers that reuse keys and values of the layer before them (arXiv 2507.13575)", 0
     )
 
     # Feed-forward
-    gated: bool = _help("gated feed-forward (GLU variants, arXiv 2002.05202)", True)
-    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swish"] = _help(
+    gated: bool = told("gated feed-forward (GLU variants, arXiv 2002.05202)", True)
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swish"] = told(
         "non-linearity of the feed-forward; relu2 is relu squared (arXiv 2109.08668), "
         "clamped_swish gpt-oss's",
         "silu",
     )
-    feed_forward_bias: bool = _help("biases of the feed-forward", False)
+    feed_forward_bias: bool = told("biases of the feed-forward", False)
 
     # Mixture of experts
-    n_experts: int = _help("experts of a mixture layer (arXiv 2101.03961); 0: dense", 0)
-    experts_per_token: int = _help("experts that a token goes through", 2)
-    n_shared_experts: int = _help("experts every token goes through (arXiv 2401.06066)", 0)
-    d_ff_expert: int = _help("inner width of one expert; d_ff if 0", 0)
-    first_dense_layers: int = _help("layers before the first mixture", 0)
-    experts_every: int = _help("every how many layers there is a mixture (Llama 4)", 1)
-    router: Literal["softmax", "sigmoid"] = _help(
-        "what turns router logits into weights", "softmax"
-    )
-    router_normalise: bool = _help("the chosen experts' weights sum to 1 (Mixtral)", True)
-    router_bias: bool = _help("bias of the router's logits (gpt-oss)", False)
-    router_scale: float = _help("factor of the experts' weights (DeepSeek)", 1.0)
-    router_scales_input: bool = _help("weights multiply an expert's input (Llama 4)", False)
-    router_selection_bias: bool = _help(
+    n_experts: int = told("experts of a mixture layer (arXiv 2101.03961); 0: dense", 0)
+    experts_per_token: int = told("experts that a token goes through", 2)
+    n_shared_experts: int = told("experts every token goes through (arXiv 2401.06066)", 0)
+    d_ff_expert: int = told("inner width of one expert; d_ff if 0", 0)
+    first_dense_layers: int = told("layers before the first mixture", 0)
+    experts_every: int = told("every how many layers there is a mixture (Llama 4)", 1)
+    router: Literal["softmax", "sigmoid"] = told("what turns router logits into weights", "softmax")
+    router_normalise: bool = told("the chosen experts' weights sum to 1 (Mixtral)", True)
+    router_bias: bool = told("bias of the router's logits (gpt-oss)", False)
+    router_scale: float = told("factor of the experts' weights (DeepSeek)", 1.0)
+    router_scales_input: bool = told("weights multiply an expert's input (Llama 4)", False)
+    router_selection_bias: bool = told(
         "load balanced by a bias that only chooses (arXiv 2408.15664)", False
     )
-    router_groups: int = _help("groups of experts; 1: none (DeepSeek)", 1)
-    router_top_groups: int = _help("groups that a token may choose from", 1)
-    router_group_score: Literal["max", "top2_sum"] = _help(
+    router_groups: int = told("groups of experts; 1: none (DeepSeek)", 1)
+    router_top_groups: int = told("groups that a token may choose from", 1)
+    router_group_score: Literal["max", "top2_sum"] = told(
         "a group's score: its best expert's, or the sum of its two best", "max"
     )
-    router_balance_loss: float = _help("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
-    router_z_loss: float = _help("weight of the router z-loss (arXiv 2202.08906)", 0.0)
+    router_balance_loss: float = told("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
+    router_z_loss: float = told("weight of the router z-loss (arXiv 2202.08906)", 0.0)
 
     # Mixture of depths
-    depth_capacity: float = _help(
+    depth_capacity: float = told(
         "share of the tokens that a routed layer works on (arXiv 2404.02258); 0: all, everywhere",
         0.0,
     )
-    depth_every: int = _help("every how many layers one is routed", 2)
+    depth_every: int = told("every how many layers one is routed", 2)
 
     # Input and output
-    tied: bool = _help("output head shares the embedding's weights (arXiv 1608.05859)", True)
-    head_bias: bool = _help("bias of the output head (GPT-J, Phi)", False)
-    embedding_scale: float = _help("factor of the embedding (Gemma: d_model^1/2)", 1.0)
-    residual_scale: float = _help("factor of what a layer adds to the residual (Granite)", 1.0)
-    logit_scale: float = _help("factor of the logits (Command-R, Grok-1)", 1.0)
-    logit_softcap: float = _help("logits l become cap·tanh(l / cap) (Gemma 2); 0: none", 0.0)
-    n_future_tokens: int = _help(
+    tied: bool = told("output head shares the embedding's weights (arXiv 1608.05859)", True)
+    head_bias: bool = told("bias of the output head (GPT-J, Phi)", False)
+    embedding_scale: float = told("factor of the embedding (Gemma: d_model^1/2)", 1.0)
+    residual_scale: float = told("factor of what a layer adds to the residual (Granite)", 1.0)
+    logit_scale: float = told("factor of the logits (Command-R, Grok-1)", 1.0)
+    logit_softcap: float = told("logits l become cap·tanh(l / cap) (Gemma 2); 0: none", 0.0)
+    n_future_tokens: int = told(
         "further tokens predicted in training (multi-token prediction, arXiv 2412.19437)", 0
     )
-    future_loss: float = _help("weight of their loss", 0.3)
+    future_loss: float = told("weight of their loss", 0.3)
 
     # Arithmetic
-    linear: Literal["full", "ternary", "int8", "int4", "int2"] = _help(
+    linear: Literal["full", "ternary", "int8", "int4", "int2"] = told(
         "matrices as they are, ternary with 8-bit activations (BitNet b1.58, arXiv 2402.17764), or "
         "rounded to so many bits in training (straight-through, arXiv 1712.05877)",
         "full",
@@ -258,23 +249,6 @@ class ModelConfig:
         from lilliput.model.counting import flops_per_token
 
         return flops_per_token(self, sequence_length or self.context_length)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises UserError on a field that does not exist."""
-        known = {item.name for item in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise UserError(f"model.{name}: no such field (fields: {', '.join(sorted(known))})")
-        return cls(**values)
-
-    def with_(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
-        return replace(self, **changes)
 
 
 @lru_cache

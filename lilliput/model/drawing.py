@@ -147,7 +147,8 @@ def _runs(kinds: Sequence[Hashable]) -> list[_Run]:
 
 def _layers(config: ModelConfig, blocks: Sequence[Counts]) -> Column:
     kinds = [
-        (config.is_mixture(layer), _makes_keys(config, layer)) for layer in range(config.n_layers)
+        (config.is_mixture(layer), _makes_keys(config, layer), config.is_routed(layer))
+        for layer in range(config.n_layers)
     ]
     return tuple(_repeat(config, blocks, run) for run in _runs(kinds))
 
@@ -177,6 +178,15 @@ def _repeat_label(run: _Run, motifs: list[int]) -> str:
 
 
 def _block(config: ModelConfig, layers: range, blocks: Sequence[Counts]) -> Column:
+    """The parts of layers that are alike, behind their router of depths if they have one."""
+    if not config.is_routed(layers[0]):
+        return _whole_block(config, layers, blocks)
+    weights = _weights(["depth_router"], [blocks[layer] for layer in layers])
+    router = Box("Depth router", "attention", facts.depth_router(config), weights)
+    return (router, *_whole_block(config, layers, blocks))
+
+
+def _whole_block(config: ModelConfig, layers: range, blocks: Sequence[Counts]) -> Column:
     """The parts of layers that are alike, their norms where `norm_placement` says."""
     counts = [blocks[layer] for layer in layers]
     placement = config.norm_placement

@@ -267,3 +267,11 @@ def _range(counts: Sequence[int]) -> str:
 
 def _present(*sentences: tuple[object, str]) -> Iterable[str]:
     return (sentence for holds, sentence in sentences if holds)
+
+
+def depth_router(config: ModelConfig) -> tuple[str, ...]:
+    """Which tokens a routed layer works on."""
+    return (
+        f"the {config.depth_capacity:.3g} of the tokens that need it most",
+        "go on; others pass",
+    )

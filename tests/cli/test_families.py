@@ -105,7 +105,7 @@ def test_exports_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["single-file"] == found["onnx"]
     assert found["transformers"] == {
         name for name in FAMILIES if name not in
-        ("gpt3", "gopher", "chinchilla", "grok1", "openelm", "apple")
+        ("gpt3", "gopher", "chinchilla", "grok1", "openelm", "apple", "mixture-of-depths")
     }  # fmt: skip
     text = said(capsys, "gemma", "--exports-to", "gguf")
     assert "\ngemma3 " in text

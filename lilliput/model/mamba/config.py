@@ -1,41 +1,33 @@
 """The shape of a Mamba model: every field that defines its computation."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, fields
 
 from lilliput.errors import UserError
+from lilliput.model.fields import PlainFields, told
 
 _SCAN_OPERATIONS = 7
 """Forward, for one state of one channel and one token; see `MambaConfig.flops_per_token`."""
 
 
-def _option(text: str, default: Any = ...) -> Any:
-    """A dataclass field with the sentence that documents it on the command line."""
-    if default is ...:
-        return field(metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True, kw_only=True)
-class MambaConfig:
+class MambaConfig(PlainFields):
     """Everything that defines a Mamba trunk's computation (arXiv 2312.00752).
 
     Sizes count units, never bytes. `d_inner` and `dt_rank` given as 0 become their usual shares of
     `d_model`. Raises UserError, naming the field, for a value that cannot be.
     """
 
-    family: str = _option("name of the row in the table of families", "mamba")
-    vocabulary_size: int = _option("number of tokens")
-    context_length: int = _option("longest sequence in tokens", 512)
-    n_layers: int = _option("number of layers")
-    d_model: int = _option("width of the residual stream")
-    d_inner: int = _option("channels of the state space; 0: twice d_model", 0)
-    d_state: int = _option("states of a channel", 16)
-    d_conv: int = _option("taps of the convolution", 4)
-    dt_rank: int = _option("rank of the step's matrix; 0: a sixteenth of d_model, rounded up", 0)
-    norm_eps: float = _option("added to the variance in every norm", 1e-5)
-    tied: bool = _option("output head shares the embedding's weights (arXiv 1608.05859)", True)
+    family: str = told("name of the row in the table of families", "mamba")
+    vocabulary_size: int = told("number of tokens")
+    context_length: int = told("longest sequence in tokens", 512)
+    n_layers: int = told("number of layers")
+    d_model: int = told("width of the residual stream")
+    d_inner: int = told("channels of the state space; 0: twice d_model", 0)
+    d_state: int = told("states of a channel", 16)
+    d_conv: int = told("taps of the convolution", 4)
+    dt_rank: int = told("rank of the step's matrix; 0: a sixteenth of d_model, rounded up", 0)
+    norm_eps: float = told("added to the variance in every norm", 1e-5)
+    tied: bool = told("output head shares the embedding's weights (arXiv 1608.05859)", True)
 
     def __post_init__(self) -> None:
         if self.family != "mamba":
@@ -92,20 +84,3 @@ class MambaConfig:
         weights = self.n_layers * self._matrices + channels * self.d_conv
         weights += self.vocabulary_size * self.d_model
         return 6.0 * weights + 3.0 * _SCAN_OPERATIONS * channels * self.d_state
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises UserError on a field that does not exist."""
-        known = {item.name for item in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise UserError(f"model.{name}: no such field (fields: {', '.join(sorted(known))})")
-        return cls(**values)
-
-    def with_(self, **changes: Any) -> Self:
-        """A copy with some fields changed; `d_inner` and `dt_rank` stay unless given (0: anew)."""
-        return replace(self, **changes)

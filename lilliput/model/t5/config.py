@@ -1,10 +1,10 @@
 """The shape of an encoder-decoder: T5 (arXiv 1910.10683) and T5 v1.1."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from lilliput.errors import UserError
+from lilliput.model.fields import PlainFields, told
 from lilliput.tokens.span_corruption import corrupted_counts, corrupted_lengths
 
 T5_SWITCHES: dict[str, dict[str, Any]] = {
@@ -17,15 +17,8 @@ _FEED_FORWARD_RATIO = {"t5": 8 / 3, "t5-v1.0": 4.0}
 _WIDTH_PER_LAYER = 64
 
 
-def _help(text: str, default: Any = ...) -> Any:
-    """A dataclass field with the sentence that documents it on the command line."""
-    if default is ...:
-        return field(metadata={"help": text})
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True, kw_only=True)
-class T5Config:
+class T5Config(PlainFields):
     """Everything that defines an encoder-decoder's computation; names as in `ModelConfig`.
 
     Sentinel k, which stands for the k-th span cut out of a text, is id `first_sentinel` - k. A
@@ -34,30 +27,30 @@ class T5Config:
     Raises UserError when a field is illegal or two conflict.
     """
 
-    family: str = _help("t5 (v1.1) or t5-v1.0", "t5")
-    vocabulary_size: int = _help("number of tokens, sentinels included")
-    context_length: int = _help("longest sequence in tokens, of encoder and decoder each", 512)
-    n_layers: int = _help("number of decoder layers")
-    n_encoder_layers: int = _help("number of encoder layers")
-    d_model: int = _help("width of the residual streams")
-    n_heads: int = _help("number of heads")
-    head_dim: int = _help("width of one head")
-    d_ff: int = _help("inner width of the feed-forward")
-    gated: bool = _help("gated feed-forward (arXiv 2002.05202)", True)
-    activation: Literal["relu", "gelu_tanh", "silu"] = _help(
+    family: str = told("t5 (v1.1) or t5-v1.0", "t5")
+    vocabulary_size: int = told("number of tokens, sentinels included")
+    context_length: int = told("longest sequence in tokens, of encoder and decoder each", 512)
+    n_layers: int = told("number of decoder layers")
+    n_encoder_layers: int = told("number of encoder layers")
+    d_model: int = told("width of the residual streams")
+    n_heads: int = told("number of heads")
+    head_dim: int = told("width of one head")
+    d_ff: int = told("inner width of the feed-forward")
+    gated: bool = told("gated feed-forward (arXiv 2002.05202)", True)
+    activation: Literal["relu", "gelu_tanh", "silu"] = told(
         "non-linearity of the feed-forward", "gelu_tanh"
     )
-    tied: bool = _help(
+    tied: bool = told(
         "output head shares the embedding's weights, and reads the last hidden state times "
         "d_model^-1/2",
         False,
     )
-    relative_buckets: int = _help("distances that attention tells apart, rounded into buckets", 32)
-    relative_distance: int = _help("distance from which all fall into one bucket", 128)
-    norm_eps: float = _help("added to the mean square in every norm", 1e-6)
-    first_sentinel: int = _help("id of the first sentinel; the others count down from it")
-    n_sentinels: int = _help("number of sentinels", 100)
-    start_token: int = _help("id the decoder begins with: T5 takes padding")
+    relative_buckets: int = told("distances that attention tells apart, rounded into buckets", 32)
+    relative_distance: int = told("distance from which all fall into one bucket", 128)
+    norm_eps: float = told("added to the mean square in every norm", 1e-6)
+    first_sentinel: int = told("id of the first sentinel; the others count down from it")
+    n_sentinels: int = told("number of sentinels", 100)
+    start_token: int = told("id the decoder begins with: T5 takes padding")
 
     def __post_init__(self) -> None:
         if self.family not in T5_SWITCHES:
@@ -164,26 +157,6 @@ class T5Config:
         """
         read, written = corrupted_lengths(max(2, sequence_length or self.context_length))
         return self.flops(read, written) / written
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises UserError on a field that does not exist or lacks."""
-        known = {item.name for item in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise UserError(f"model.{name}: no such field (fields: {', '.join(sorted(known))})")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise UserError(f"model: {error}") from None
-
-    def with_(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
-        return replace(self, **changes)
 
 
 _LEAST = {
