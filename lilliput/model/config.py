@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lilliput.errors import UserError
-from lilliput.model.fields import PlainFields, told
+from lilliput.model.fields import PlainFields, option
 
 LAYER_KINDS = {
     "G": "global: all that came before",
@@ -25,155 +25,159 @@ class ModelConfig(PlainFields):
     """
 
     # Sizes
-    family: str = told("name of the row in the table of families", "lilliput")
-    vocabulary_size: int = told("number of tokens")
-    context_length: int = told("longest sequence in tokens", 512)
-    n_layers: int = told("number of layers")
-    d_model: int = told("width of the residual stream")
-    n_heads: int = told("number of query heads")
-    n_kv_heads: int = told(
+    family: str = option("name of the row in the table of families", "lilliput")
+    vocabulary_size: int = option("number of tokens")
+    context_length: int = option("longest sequence in tokens", 512)
+    n_layers: int = option("number of layers")
+    d_model: int = option("width of the residual stream")
+    n_heads: int = option("number of query heads")
+    n_kv_heads: int = option(
         "number of key/value heads: fewer than n_heads groups queries (arXiv 2305.13245), "
         "1 is multi-query (arXiv 1911.02150)"
     )
-    head_dim: int = told("width of one head")
-    d_ff: int = told("inner width of the feed-forward")
-    layer_heads: tuple[int, ...] = told("n_heads layer by layer (OpenELM, arXiv 2404.14619)", ())
-    layer_kv_heads: tuple[int, ...] = told("n_kv_heads layer by layer", ())
-    layer_d_ff: tuple[int, ...] = told("d_ff layer by layer", ())
+    head_dim: int = option("width of one head")
+    d_ff: int = option("inner width of the feed-forward")
+    layer_heads: tuple[int, ...] = option("n_heads layer by layer (OpenELM, arXiv 2404.14619)", ())
+    layer_kv_heads: tuple[int, ...] = option("n_kv_heads layer by layer", ())
+    layer_d_ff: tuple[int, ...] = option("d_ff layer by layer", ())
 
     # Norms
-    norm: Literal["rmsnorm", "layernorm"] = told(
+    norm: Literal["rmsnorm", "layernorm"] = option(
         "RMSNorm (arXiv 1910.07467) or LayerNorm (arXiv 1607.06450)", "rmsnorm"
     )
-    norm_gain: Literal["weight", "weight_bias", "none"] = told(
+    norm_gain: Literal["weight", "weight_bias", "none"] = option(
         "learned gain of the norms, gain and bias, or neither", "weight"
     )
-    norm_eps: float = told("added to the variance in every norm", 1e-6)
-    norm_placement: Literal["pre", "post", "sandwich", "out"] = told(
+    norm_eps: float = option("added to the variance in every norm", 1e-6)
+    norm_placement: Literal["pre", "post", "sandwich", "out"] = option(
         "before attention and feed-forward; after their sum with the residual (GPT-1); before and "
         "after them (Gemma 2, arXiv 2408.00118); after them alone (OLMo 2, arXiv 2501.00656)",
         "pre",
     )
-    parallel: Literal["none", "one_norm", "two_norms"] = told(
+    parallel: Literal["none", "one_norm", "two_norms"] = option(
         "attention and feed-forward side by side, behind one norm (GPT-J) or two (Falcon-40B)",
         "none",
     )
-    embedding_norm: bool = told("a norm right after the embedding (BLOOM, nanochat)", False)
-    final_norm: bool = told("a norm before the output head (not in GPT-1)", True)
-    sub_norm: bool = told(
+    embedding_norm: bool = option("a norm right after the embedding (BLOOM, nanochat)", False)
+    final_norm: bool = option("a norm before the output head (not in GPT-1)", True)
+    sub_norm: bool = option(
         "a norm before attention's and the feed-forward's last matrix (BitNet, arXiv 2504.12285)",
         False,
     )
 
     # Positions
-    positions: Literal["rotary", "learned", "sinusoidal", "alibi", "relative", "none"] = told(
+    positions: Literal["rotary", "learned", "sinusoidal", "alibi", "relative", "none"] = option(
         "rotary (arXiv 2104.09864), learned absolute, sinusoidal (arXiv 1706.03762), ALiBi (arXiv "
         "2108.12409), Transformer-XL's relative ones (arXiv 1901.02860, Gopher), or none",
         "rotary",
     )
-    rope_theta: float = told("base of the rotary wavelengths", 10_000.0)
-    rope_local_theta: float | None = told("base in local layers, unscaled (Gemma 3)", None)
-    rope_fraction: float = told("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
-    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = told(
+    rope_theta: float = option("base of the rotary wavelengths", 10_000.0)
+    rope_local_theta: float | None = option("base in local layers, unscaled (Gemma 3)", None)
+    rope_fraction: float = option("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
+    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = option(
         "stretch of the wavelengths to longer contexts: linear (arXiv 2306.15595), YaRN (arXiv "
         "2309.00071), Llama 3.1's (arXiv 2407.21783), LongRoPE (arXiv 2402.13753)",
         "none",
     )
-    rope_factor: float = told("how many times longer the context is than it was", 1.0)
-    rope_original_context: int = told("the context length before it was stretched", 0)
-    rope_low_factor: float = told("llama3: wavelengths above context / this are stretched", 1.0)
-    rope_high_factor: float = told("llama3: wavelengths below context / this are kept", 4.0)
-    rope_beta_fast: float = told("yarn: turns in the old context from which they are kept", 32.0)
-    rope_beta_slow: float = told("yarn: turns below which wavelengths are stretched", 1.0)
-    rope_truncate: bool = told("yarn: its two bounds are whole dimensions", True)
-    rope_magnitude: float = told("yarn, longrope: factor of rotated queries and keys", 1.0)
-    rope_short_factors: tuple[float, ...] = told("longrope: up to the original context", ())
-    rope_long_factors: tuple[float, ...] = told("longrope: beyond it", ())
-    alibi_scale: float = told("factor of ALiBi's slopes (Falcon-RW: head_dim^-1/2)", 1.0)
+    rope_factor: float = option("how many times longer the context is than it was", 1.0)
+    rope_original_context: int = option("the context length before it was stretched", 0)
+    rope_low_factor: float = option("llama3: wavelengths above context / this are stretched", 1.0)
+    rope_high_factor: float = option("llama3: wavelengths below context / this are kept", 4.0)
+    rope_beta_fast: float = option("yarn: turns in the old context from which they are kept", 32.0)
+    rope_beta_slow: float = option("yarn: turns below which wavelengths are stretched", 1.0)
+    rope_truncate: bool = option("yarn: its two bounds are whole dimensions", True)
+    rope_magnitude: float = option("yarn, longrope: factor of rotated queries and keys", 1.0)
+    rope_short_factors: tuple[float, ...] = option("longrope: up to the original context", ())
+    rope_long_factors: tuple[float, ...] = option("longrope: beyond it", ())
+    alibi_scale: float = option("factor of ALiBi's slopes (Falcon-RW: head_dim^-1/2)", 1.0)
 
     # Attention
-    layer_pattern: str = told(
+    layer_pattern: str = option(
         "kinds of layers, repeated: G global, L local, C chunked, N global without positions", "G"
     )
-    window: int = told("tokens that a local layer sees, or a chunk holds", 0)
-    latent_rank: int = told(
+    window: int = option("tokens that a local layer sees, or a chunk holds", 0)
+    latent_rank: int = option(
         "rank of the latent that keys and values are made from (MLA, arXiv 2405.04434); 0: none", 0
     )
-    latent_query_rank: int = told("rank of the latent of queries; 0: none", 0)
-    latent_rope_dim: int = told("dimensions of a latent head that turn, besides head_dim", 0)
-    latent_value_dim: int = told("dimensions of a latent head's values", 0)
-    qkv_bias: bool = told("biases of queries, keys and values (Qwen 2)", False)
-    output_bias: bool = told("bias of attention's last matrix", False)
-    qk_norm: Literal["none", "head", "head_weights", "full", "unit"] = told(
+    latent_query_rank: int = option("rank of the latent of queries; 0: none", 0)
+    latent_rope_dim: int = option("dimensions of a latent head that turn, besides head_dim", 0)
+    latent_value_dim: int = option("dimensions of a latent head's values", 0)
+    qkv_bias: bool = option("biases of queries, keys and values (Qwen 2)", False)
+    output_bias: bool = option("bias of attention's last matrix", False)
+    qk_norm: Literal["none", "head", "head_weights", "full", "unit"] = option(
         "norm of queries and keys (arXiv 2302.05442): of each head, with one gain for all (Qwen 3) "
         "or its own (Command-R+); of all heads together (OLMo 2); of each head without gain, "
         "in layers with positions (Llama 4)",
         "none",
     )
-    attention_scale: float | None = told("factor of the scores; head_dim^-1/2 if not set", None)
-    attention_softcap: float = told("scores s become cap·tanh(s / cap) (Gemma 2); 0: none", 0.0)
-    attention_sinks: bool = told("a learned score each head may spend on nothing (gpt-oss)", False)
-    attention_temperature: float = told(
+    attention_scale: float | None = option("factor of the scores; head_dim^-1/2 if not set", None)
+    attention_softcap: float = option("scores s become cap·tanh(s / cap) (Gemma 2); 0: none", 0.0)
+    attention_sinks: bool = option(
+        "a learned score each head may spend on nothing (gpt-oss)", False
+    )
+    attention_temperature: float = option(
         "N layers: queries grow with the logarithm of their position (Llama 4); 0: not", 0.0
     )
-    attention_temperature_from: int = told("position from which they grow", 8192)
-    shared_kv_layers: int = told(
+    attention_temperature_from: int = option("position from which they grow", 8192)
+    shared_kv_layers: int = option(
         "last layers that reuse keys and values of the layer before them (arXiv 2507.13575)", 0
     )
 
     # Feed-forward
-    gated: bool = told("gated feed-forward (GLU variants, arXiv 2002.05202)", True)
-    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swish"] = told(
+    gated: bool = option("gated feed-forward (GLU variants, arXiv 2002.05202)", True)
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2", "clamped_swish"] = option(
         "non-linearity of the feed-forward; relu2 is relu squared (arXiv 2109.08668), "
         "clamped_swish gpt-oss's",
         "silu",
     )
-    feed_forward_bias: bool = told("biases of the feed-forward", False)
+    feed_forward_bias: bool = option("biases of the feed-forward", False)
 
     # Mixture of experts
-    n_experts: int = told("experts of a mixture layer (arXiv 2101.03961); 0: dense", 0)
-    experts_per_token: int = told("experts that a token goes through", 2)
-    n_shared_experts: int = told("experts every token goes through (arXiv 2401.06066)", 0)
-    d_ff_expert: int = told("inner width of one expert; d_ff if 0", 0)
-    first_dense_layers: int = told("layers before the first mixture", 0)
-    experts_every: int = told("every how many layers there is a mixture (Llama 4)", 1)
-    router: Literal["softmax", "sigmoid"] = told("what turns router logits into weights", "softmax")
-    router_normalise: bool = told("the chosen experts' weights sum to 1 (Mixtral)", True)
-    router_bias: bool = told("bias of the router's logits (gpt-oss)", False)
-    router_scale: float = told("factor of the experts' weights (DeepSeek)", 1.0)
-    router_scales_input: bool = told("weights multiply an expert's input (Llama 4)", False)
-    router_selection_bias: bool = told(
+    n_experts: int = option("experts of a mixture layer (arXiv 2101.03961); 0: dense", 0)
+    experts_per_token: int = option("experts that a token goes through", 2)
+    n_shared_experts: int = option("experts every token goes through (arXiv 2401.06066)", 0)
+    d_ff_expert: int = option("inner width of one expert; d_ff if 0", 0)
+    first_dense_layers: int = option("layers before the first mixture", 0)
+    experts_every: int = option("every how many layers there is a mixture (Llama 4)", 1)
+    router: Literal["softmax", "sigmoid"] = option(
+        "what turns router logits into weights", "softmax"
+    )
+    router_normalise: bool = option("the chosen experts' weights sum to 1 (Mixtral)", True)
+    router_bias: bool = option("bias of the router's logits (gpt-oss)", False)
+    router_scale: float = option("factor of the experts' weights (DeepSeek)", 1.0)
+    router_scales_input: bool = option("weights multiply an expert's input (Llama 4)", False)
+    router_selection_bias: bool = option(
         "load balanced by a bias that only chooses (arXiv 2408.15664)", False
     )
-    router_groups: int = told("groups of experts; 1: none (DeepSeek)", 1)
-    router_top_groups: int = told("groups that a token may choose from", 1)
-    router_group_score: Literal["max", "top2_sum"] = told(
+    router_groups: int = option("groups of experts; 1: none (DeepSeek)", 1)
+    router_top_groups: int = option("groups that a token may choose from", 1)
+    router_group_score: Literal["max", "top2_sum"] = option(
         "a group's score: its best expert's, or the sum of its two best", "max"
     )
-    router_balance_loss: float = told("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
-    router_z_loss: float = told("weight of the router z-loss (arXiv 2202.08906)", 0.0)
+    router_balance_loss: float = option("weight of the load-balancing loss (arXiv 2101.03961)", 0.0)
+    router_z_loss: float = option("weight of the router z-loss (arXiv 2202.08906)", 0.0)
 
     # Mixture of depths
-    depth_capacity: float = told(
+    depth_capacity: float = option(
         "share of the tokens that a routed layer works on (arXiv 2404.02258); 0: all, everywhere",
         0.0,
     )
-    depth_every: int = told("every how many layers one is routed", 2)
+    depth_every: int = option("every how many layers one is routed", 2)
 
     # Input and output
-    tied: bool = told("output head shares the embedding's weights (arXiv 1608.05859)", True)
-    head_bias: bool = told("bias of the output head (GPT-J, Phi)", False)
-    embedding_scale: float = told("factor of the embedding (Gemma: d_model^1/2)", 1.0)
-    residual_scale: float = told("factor of what a layer adds to the residual (Granite)", 1.0)
-    logit_scale: float = told("factor of the logits (Command-R, Grok-1)", 1.0)
-    logit_softcap: float = told("logits l become cap·tanh(l / cap) (Gemma 2); 0: none", 0.0)
-    n_future_tokens: int = told(
+    tied: bool = option("output head shares the embedding's weights (arXiv 1608.05859)", True)
+    head_bias: bool = option("bias of the output head (GPT-J, Phi)", False)
+    embedding_scale: float = option("factor of the embedding (Gemma: d_model^1/2)", 1.0)
+    residual_scale: float = option("factor of what a layer adds to the residual (Granite)", 1.0)
+    logit_scale: float = option("factor of the logits (Command-R, Grok-1)", 1.0)
+    logit_softcap: float = option("logits l become cap·tanh(l / cap) (Gemma 2); 0: none", 0.0)
+    n_future_tokens: int = option(
         "further tokens predicted in training (multi-token prediction, arXiv 2412.19437)", 0
     )
-    future_loss: float = told("weight of their loss", 0.3)
+    future_loss: float = option("weight of their loss", 0.3)
 
     # Arithmetic
-    linear: Literal["full", "ternary", "int8", "int4", "int2"] = told(
+    linear: Literal["full", "ternary", "int8", "int4", "int2"] = option(
         "matrices as they are, ternary with 8-bit activations (BitNet b1.58, arXiv 2402.17764), or "
         "rounded to so many bits in training (straight-through, arXiv 1712.05877)",
         "full",

@@ -182,7 +182,7 @@ def _block(config: ModelConfig, layers: range, blocks: Sequence[Counts]) -> Colu
     if not config.is_routed(layers[0]):
         return _whole_block(config, layers, blocks)
     weights = _weights(["depth_router"], [blocks[layer] for layer in layers])
-    router = Box("Depth router", "attention", facts.depth_router(config), weights)
+    router = Box("Depth router", "router", facts.depth_router(config), weights)
     return (router, *_whole_block(config, layers, blocks))
 
 

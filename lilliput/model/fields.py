@@ -7,7 +7,7 @@ from typing import Any, Self
 from lilliput.errors import UserError
 
 
-def told(text: str, default: Any = ...) -> Any:
+def option(text: str, default: Any = ...) -> Any:
     """A dataclass field with the sentence that documents it on the command line."""
     if default is ...:
         return field(metadata={"help": text})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from lilliput.errors import UserError
-from lilliput.model.fields import PlainFields, told
+from lilliput.model.fields import PlainFields, option
 
 _SCAN_OPERATIONS = 7
 """Forward, for one state of one channel and one token; see `MambaConfig.flops_per_token`."""
@@ -17,17 +17,17 @@ class MambaConfig(PlainFields):
     `d_model`. Raises UserError, naming the field, for a value that cannot be.
     """
 
-    family: str = told("name of the row in the table of families", "mamba")
-    vocabulary_size: int = told("number of tokens")
-    context_length: int = told("longest sequence in tokens", 512)
-    n_layers: int = told("number of layers")
-    d_model: int = told("width of the residual stream")
-    d_inner: int = told("channels of the state space; 0: twice d_model", 0)
-    d_state: int = told("states of a channel", 16)
-    d_conv: int = told("taps of the convolution", 4)
-    dt_rank: int = told("rank of the step's matrix; 0: a sixteenth of d_model, rounded up", 0)
-    norm_eps: float = told("added to the variance in every norm", 1e-5)
-    tied: bool = told("output head shares the embedding's weights (arXiv 1608.05859)", True)
+    family: str = option("name of the row in the table of families", "mamba")
+    vocabulary_size: int = option("number of tokens")
+    context_length: int = option("longest sequence in tokens", 512)
+    n_layers: int = option("number of layers")
+    d_model: int = option("width of the residual stream")
+    d_inner: int = option("channels of the state space; 0: twice d_model", 0)
+    d_state: int = option("states of a channel", 16)
+    d_conv: int = option("taps of the convolution", 4)
+    dt_rank: int = option("rank of the step's matrix; 0: a sixteenth of d_model, rounded up", 0)
+    norm_eps: float = option("added to the variance in every norm", 1e-5)
+    tied: bool = option("output head shares the embedding's weights (arXiv 1608.05859)", True)
 
     def __post_init__(self) -> None:
         if self.family != "mamba":

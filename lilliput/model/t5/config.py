@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lilliput.errors import UserError
-from lilliput.model.fields import PlainFields, told
+from lilliput.model.fields import PlainFields, option
 from lilliput.tokens.span_corruption import corrupted_counts, corrupted_lengths
 
 T5_SWITCHES: dict[str, dict[str, Any]] = {
@@ -27,30 +27,30 @@ class T5Config(PlainFields):
     Raises UserError when a field is illegal or two conflict.
     """
 
-    family: str = told("t5 (v1.1) or t5-v1.0", "t5")
-    vocabulary_size: int = told("number of tokens, sentinels included")
-    context_length: int = told("longest sequence in tokens, of encoder and decoder each", 512)
-    n_layers: int = told("number of decoder layers")
-    n_encoder_layers: int = told("number of encoder layers")
-    d_model: int = told("width of the residual streams")
-    n_heads: int = told("number of heads")
-    head_dim: int = told("width of one head")
-    d_ff: int = told("inner width of the feed-forward")
-    gated: bool = told("gated feed-forward (arXiv 2002.05202)", True)
-    activation: Literal["relu", "gelu_tanh", "silu"] = told(
+    family: str = option("t5 (v1.1) or t5-v1.0", "t5")
+    vocabulary_size: int = option("number of tokens, sentinels included")
+    context_length: int = option("longest sequence in tokens, of encoder and decoder each", 512)
+    n_layers: int = option("number of decoder layers")
+    n_encoder_layers: int = option("number of encoder layers")
+    d_model: int = option("width of the residual streams")
+    n_heads: int = option("number of heads")
+    head_dim: int = option("width of one head")
+    d_ff: int = option("inner width of the feed-forward")
+    gated: bool = option("gated feed-forward (arXiv 2002.05202)", True)
+    activation: Literal["relu", "gelu_tanh", "silu"] = option(
         "non-linearity of the feed-forward", "gelu_tanh"
     )
-    tied: bool = told(
+    tied: bool = option(
         "output head shares the embedding's weights, and reads the last hidden state times "
         "d_model^-1/2",
         False,
     )
-    relative_buckets: int = told("distances that attention tells apart, rounded into buckets", 32)
-    relative_distance: int = told("distance from which all fall into one bucket", 128)
-    norm_eps: float = told("added to the mean square in every norm", 1e-6)
-    first_sentinel: int = told("id of the first sentinel; the others count down from it")
-    n_sentinels: int = told("number of sentinels", 100)
-    start_token: int = told("id the decoder begins with: T5 takes padding")
+    relative_buckets: int = option("distances that attention tells apart, rounded into buckets", 32)
+    relative_distance: int = option("distance from which all fall into one bucket", 128)
+    norm_eps: float = option("added to the mean square in every norm", 1e-6)
+    first_sentinel: int = option("id of the first sentinel; the others count down from it")
+    n_sentinels: int = option("number of sentinels", 100)
+    start_token: int = option("id the decoder begins with: T5 takes padding")
 
     def __post_init__(self) -> None:
         if self.family not in T5_SWITCHES:
