@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -165,11 +165,24 @@ def chart(results: Sequence[Result]) -> str:
         x, y = place(one)
         colour = "#c2410c" if one.family in best else "#64748b"
         weight = ' font-weight="bold"' if one.family in best else ""
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
         parts.append(
-            f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{colour}"{weight}>{one.family}</text>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">'
+            f"<title>{one.family}</title></circle>"
         )
+        if one.family in best or _stands_apart(one, results, place):
+            parts.append(
+                f'<text x="{x + 6:.1f}" y="{y + 4:.1f}" fill="{colour}"{weight}>{one.family}</text>'
+            )
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _stands_apart(
+    one: Result, results: Sequence[Result], place: Callable[[Result], tuple[float, float]]
+) -> bool:
+    """Whether there is room for its name: no other point right beside it."""
+    x, y = place(one)
+    others = [place(other) for other in results if other is not one]
+    return not any(-15 < other[0] - x < 75 and abs(other[1] - y) < 10 for other in others)
 
 
 def prepare(corpus: Path, work: Path, options: argparse.Namespace) -> Path:
