@@ -34,7 +34,7 @@ def loss_plot(run: Path) -> str:
 
 def show_samples(run: Path, *, count: int = 3, max_tokens: int = 300) -> str:
     """Whole texts the run's model writes from nothing but a beginning."""
-    texts = load(run).generate("", n=count, max_tokens=max_tokens, temperature=0.6, seed=1)
+    texts = load(run).generate("", n=count, max_tokens=max_tokens, temperature=0.4, seed=1)
     width = _width()
     paragraphs = ["\n".join(textwrap.fill(p, width) for p in text.splitlines()) for text in texts]
     rule = "─" * width if (sys.stdout.encoding or "").lower().startswith("utf") else "-" * width
