@@ -164,15 +164,23 @@ def chart(results: Sequence[Result]) -> str:
     for one in results:
         x, y = place(one)
         colour = "#c2410c" if one.family in best else "#64748b"
-        weight = ' font-weight="bold"' if one.family in best else ""
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">'
             f"<title>{one.family}</title></circle>"
         )
-        if one.family in best or _stands_apart(one, results, place):
+        if one.family not in best and _stands_apart(one, results, place):
             parts.append(
-                f'<text x="{x + 6:.1f}" y="{y + 4:.1f}" fill="{colour}"{weight}>{one.family}</text>'
+                f'<text x="{x + 6:.1f}" y="{y + 4:.1f}" fill="{colour}">{one.family}</text>'
             )
+    ahead = sorted((one for one in results if one.family in best), key=lambda one: one.seconds)
+    for number, one in enumerate(ahead, start=1):
+        x, y = place(one)
+        parts.append(
+            f'<text x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle" fill="#c2410c" '
+            f'font-weight="bold">{number}</text>'
+            f'<text x="640" y="{30 + 16 * number}" fill="#c2410c" font-weight="bold">'
+            f"{number} {one.family}, {one.bits_per_byte:.3f}</text>"
+        )
     return "\n".join([*parts, "</svg>", ""])
 
 
