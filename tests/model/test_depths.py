@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from random_models import random_decoder
 from torch import Tensor
 
 from lilliput.model import Decoder, ModelConfig, initialise, shape_of_size
@@ -11,18 +12,14 @@ from lilliput.training.objective import next_token
 from lilliput.training.optimizers import Optimizer, OptimizerSettings
 
 
+def lively_decoder(config: ModelConfig) -> Decoder:
+    """Weights so large that every part shows."""
+    return random_decoder(config, deviation=0.3, gains=0.0)
+
+
 def configuration(**changes: Any) -> ModelConfig:
     chosen = {"n_layers": 4, "context_length": 48, "depth_capacity": 0.25, **changes}
     return shape_of_size("xs", vocabulary_size=64, family="mixture-of-depths", **chosen)
-
-
-def random_model(config: ModelConfig) -> Decoder:
-    torch.manual_seed(3)
-    model = Decoder(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.3)
-    return model
 
 
 def ids_of(rows: int, time: int) -> Tensor:
@@ -30,7 +27,7 @@ def ids_of(rows: int, time: int) -> Tensor:
 
 
 def test_generation_does_not_look_ahead() -> None:
-    model, ids = random_model(configuration()), ids_of(2, 30)
+    model, ids = lively_decoder(configuration()), ids_of(2, 30)
     changed = ids.clone()
     changed[:, 20:] = (ids[:, 20:] + 7) % 64
     with torch.no_grad():
@@ -40,7 +37,7 @@ def test_generation_does_not_look_ahead() -> None:
 
 
 def test_caches_and_padding_change_nothing() -> None:
-    model, ids = random_model(configuration()), ids_of(2, 30)
+    model, ids = lively_decoder(configuration()), ids_of(2, 30)
     with torch.no_grad():
         whole = model(ids)
         cache = model.make_cache(2, 30)
@@ -57,7 +54,7 @@ def test_caches_and_padding_change_nothing() -> None:
 def test_a_routed_layer_works_on_the_best_tokens_alone() -> None:
     """Token by token: the others keep their residual, the best are worked on among themselves."""
     config = configuration(n_layers=2, positions="none")
-    model, ids = random_model(config), ids_of(1, 20)
+    model, ids = lively_decoder(config), ids_of(1, 20)
     first, routed = model.blocks
     found = model.hidden(ids)
     sight = Sight(None)
@@ -73,7 +70,7 @@ def test_a_routed_layer_works_on_the_best_tokens_alone() -> None:
 
 
 def test_training_and_generation_agree_where_all_are_worked_on() -> None:
-    model, ids = random_model(configuration(depth_capacity=1.0)), ids_of(2, 30)
+    model, ids = lively_decoder(configuration(depth_capacity=1.0)), ids_of(2, 30)
     with torch.no_grad():
         model.embedding.weight[:, 0] = 9.0
         for block in (model.blocks[1], model.blocks[3]):

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+from random_models import frozen_decoder
 
 from lilliput.errors import UserError
 from lilliput.model import (
     FAMILIES,
     SIZES,
     Decoder,
-    ModelConfig,
     initialise,
     shape_of,
     shape_of_depth,
@@ -118,15 +118,6 @@ PUBLISHED: dict[str, tuple[dict[str, int], float]] = {
 }
 
 
-def random_model(config: ModelConfig) -> Decoder:
-    torch.manual_seed(3)
-    model = Decoder(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.1)
-    return model.requires_grad_(False).eval()
-
-
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_shapes_have_the_published_size(name: str) -> None:
     shape, parameters = PUBLISHED[name]
@@ -165,7 +156,7 @@ def test_every_family_has_every_size_and_keeps_its_ratios(name: str, size: str) 
 def test_gophers_scores_are_transformer_xls() -> None:
     """Arithmetic of arXiv 1901.02860, section 3.3, term by term and pair by pair."""
     config = shape_of_size("xs", vocabulary_size=64, family="gopher", n_layers=1)
-    attention = random_model(config).blocks[0].attention
+    attention = frozen_decoder(config).blocks[0].attention
     torch.manual_seed(0)
     inner, time, heads, head_dim = torch.randn(1, 9, 64), 9, config.n_heads, config.head_dim
     query = attention.query(inner).view(time, heads, head_dim)
@@ -189,7 +180,7 @@ def test_gophers_scores_are_transformer_xls() -> None:
     expected = attention.output(mixed.view(1, time, -1))
     from lilliput.model.attention import Memory
 
-    decoder = random_model(config)
+    decoder = frozen_decoder(config)
     sight = decoder._sight("G", torch.arange(time), None, 0, inner)
     torch.testing.assert_close(
         decoder.blocks[0].attention(inner, sight, Memory()), expected, rtol=1e-4, atol=1e-5
@@ -198,7 +189,7 @@ def test_gophers_scores_are_transformer_xls() -> None:
 
 def test_the_last_layers_of_apples_model_reuse_keys_and_values() -> None:
     config = shape_of_size("m", vocabulary_size=64, family="apple", linear="full")
-    model = random_model(config)
+    model = frozen_decoder(config)
     own = [hasattr(block.attention, "key") for block in model.blocks]
     assert own == [True] * 5 + [False] * 3
     alone = config.with_(shared_kv_layers=0)
@@ -217,12 +208,12 @@ def test_the_last_layers_of_apples_model_reuse_keys_and_values() -> None:
 
 def test_gpt3s_second_layers_are_local() -> None:
     config = shape_of_size("xs", vocabulary_size=64, family="gpt3", n_layers=2, window=4)
-    model, ids = random_model(config), torch.randint(0, 64, (1, 20))
+    model, ids = frozen_decoder(config), torch.randint(0, 64, (1, 20))
     changed = ids.clone()
     changed[0, 0] = (ids[0, 0] + 1) % 64
     far = (model(ids) - model(changed))[0, -1].abs().max()
     assert far > 0  # through the global layer
-    local = random_model(config.with_(layer_pattern="L"))
+    local = frozen_decoder(config.with_(layer_pattern="L"))
     apart = (local(ids) - local(changed))[0].abs().amax(-1)
     assert apart[7:].max() == 0 and apart[:4].max() > 0  # two layers of four tokens see seven back
 
@@ -230,10 +221,10 @@ def test_gpt3s_second_layers_are_local() -> None:
 def test_a_windowed_cache_holds_what_a_token_needs() -> None:
     for kind, window in (("L", 5), ("C", 6)):
         config = shape_of_size("xs", vocabulary_size=64, layer_pattern=kind, window=window)
-        model, ids = random_model(config), torch.randint(0, 64, (2, 25))
+        model, ids = frozen_decoder(config), torch.randint(0, 64, (2, 25))
         changed = ids.clone()
         changed[:, 3] = (ids[:, 3] + 1) % 64
-        apart = (random_model(config.with_(n_layers=1))(ids) - random_model(
+        apart = (frozen_decoder(config.with_(n_layers=1))(ids) - frozen_decoder(
             config.with_(n_layers=1))(changed)).abs().amax((0, 2))  # fmt: skip
         last = 3 + window if kind == "L" else (3 // window + 1) * window
         assert apart[3:last].min() > 0 and apart[last:].max() == 0

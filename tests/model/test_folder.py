@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from random_models import frozen_decoder
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from lilliput.errors import UserError
 from lilliput.files import read_json, write_json
 from lilliput.model import (
-    Decoder,
     ModelConfig,
     becomes,
     export_class,
@@ -22,15 +22,6 @@ from lilliput.model import (
 )
 
 
-def random_model(config: ModelConfig) -> Decoder:
-    torch.manual_seed(3)
-    model = Decoder(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.1)
-    return model.requires_grad_(False).eval()
-
-
 def small(family: str = "lilliput", **changes: object) -> ModelConfig:
     return shape_of_size("xs", vocabulary_size=97, family=family, context_length=48, **changes)
 
@@ -38,7 +29,7 @@ def small(family: str = "lilliput", **changes: object) -> ModelConfig:
 @pytest.mark.parametrize(("family", "tied"), [("gpt2", True), ("llama", False), ("mixtral", False)])
 def test_a_sharded_folder_of_transformers_loads(family: str, tied: bool, tmp_path: Path) -> None:
     config = small(family, tied=tied)
-    save_model(random_model(config), tmp_path / "ours", end_of_text=0, padding=1)
+    save_model(frozen_decoder(config), tmp_path / "ours", end_of_text=0, padding=1)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "ours", dtype=torch.float32).eval()
     theirs.save_pretrained(tmp_path / "theirs", max_shard_size="100KB")
     assert (tmp_path / "theirs" / "model.safetensors.index.json").exists()
@@ -49,7 +40,7 @@ def test_a_sharded_folder_of_transformers_loads(family: str, tied: bool, tmp_pat
 
 def test_a_folder_keeps_its_family_and_a_tied_head_is_stored_once(tmp_path: Path) -> None:
     config = small("smollm2")
-    save_model(random_model(config), tmp_path, end_of_text=0, padding=1)
+    save_model(frozen_decoder(config), tmp_path, end_of_text=0, padding=1)
     assert load_config(tmp_path) == config
     assert read_json(tmp_path / "config.json")["model_type"] == "llama"
     assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
@@ -60,7 +51,7 @@ def test_a_folder_that_no_class_computes_says_why_and_still_loads(tmp_path: Path
     one, reason = export_class(config)
     assert one is None and "model." in reason and "LlamaForCausalLM" in reason
     assert becomes(config).startswith("Lilliput alone")
-    model, ids = random_model(config), torch.randint(0, 97, (2, 16))
+    model, ids = frozen_decoder(config), torch.randint(0, 97, (2, 16))
     save_model(model, tmp_path, end_of_text=0, padding=1)
     assert torch.equal(load_model(tmp_path)(ids), model(ids))
 
@@ -92,7 +83,7 @@ def test_other_trunks_come_back_from_their_folders(family: str, tmp_path: Path) 
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such model folder"):
         load_model(tmp_path / "absent")
-    save_model(random_model(small()), tmp_path, end_of_text=0, padding=1)
+    save_model(frozen_decoder(small()), tmp_path, end_of_text=0, padding=1)
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(whole[:-100])
     with pytest.raises(UserError, match="not a whole safetensors file"):

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from random_models import frozen_decoder
 from transformers import AutoModelForCausalLM
 
-from lilliput.model import FAMILIES, Decoder, ModelConfig, load_model, save_model, shape_of_size
+from lilliput.model import FAMILIES, ModelConfig, load_model, save_model, shape_of_size
 
 VOCABULARY, CONTEXT = 97, 48
 WINDOWED = {"context_length": CONTEXT, "window": 8}
@@ -53,18 +54,6 @@ def config_of(case: str) -> ModelConfig:
     return shape_of_size("xs", vocabulary_size=VOCABULARY, family=family, **{**chosen, **overrides})
 
 
-def random_model(config: ModelConfig) -> Decoder:
-    """Every parameter random, norm gains and biases too, so that nothing is checked at zero."""
-    torch.manual_seed(3)
-    model = Decoder(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.normal_(0.0, 0.1)
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1.0)
-    return model.requires_grad_(False).eval()
-
-
 def their_model(folder: Path, config: ModelConfig) -> Any:
     # Falcon's "eager" adds ALiBi twice; soft caps, sinks and GPT-1 need it.
     falcon = FAMILIES[config.family].model_type == "falcon"
@@ -81,7 +70,7 @@ def assert_close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_logits_equal_transformers(case: str, tmp_path: Path) -> None:
     config = config_of(case)
-    model = random_model(config)
+    model = frozen_decoder(config)
     save_model(model, tmp_path / "ours", end_of_text=0, padding=1)
     theirs = their_model(tmp_path / "ours", config)
     # The bias that balances experts is a buffer in theirs.
@@ -143,7 +132,7 @@ def _positions(theirs: Any, positions: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_every_family_without_a_class_keeps_its_own_folder(tmp_path: Path) -> None:
     for name in set(FAMILIES) - set(EXCHANGED):
         config = config_of(name)
-        model = random_model(config)
+        model = frozen_decoder(config)
         save_model(model, tmp_path / name, end_of_text=0, padding=1)
         ids = torch.randint(2, VOCABULARY, (2, 30))
         assert_close(load_model(tmp_path / name)(ids), model(ids))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from random_models import frozen_decoder
 
 from lilliput.errors import UserError
 from lilliput.model import FAMILIES, Decoder, ModelConfig, shape_of_size
@@ -50,17 +51,6 @@ TOGETHER: dict[str, dict[str, Any]] = {
 }
 
 
-def random_model(config: ModelConfig, seed: int = 3) -> Decoder:
-    torch.manual_seed(seed)
-    model = Decoder(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.normal_(0.0, 0.1)
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1.0)
-    return model.requires_grad_(False).eval()
-
-
 @cache
 def base(family: str) -> tuple[ModelConfig, Decoder, torch.Tensor, torch.Tensor]:
     chosen: dict[str, Any] = {"context_length": 48}
@@ -73,7 +63,7 @@ def base(family: str) -> tuple[ModelConfig, Decoder, torch.Tensor, torch.Tensor]
     config = shape_of_size("xs", vocabulary_size=64, family=family, **chosen)
     torch.manual_seed(1)
     ids = torch.randint(0, 64, (2, 32))
-    model = random_model(config)
+    model = frozen_decoder(config)
     return config, model, ids, model(ids)
 
 
@@ -82,7 +72,7 @@ def differs(family: str, name: str, default: Any) -> bool:
     config, model, ids, logits = base(family)
     values = {name: default, **TOGETHER.get(name, {})}
     try:
-        other = random_model(config.with_(**values))
+        other = frozen_decoder(config.with_(**values))
     except UserError:
         return False  # only another field makes sense of it
     fits = {
@@ -126,8 +116,8 @@ def test_each_dependent_switch_changes_what_is_computed(name: str) -> None:
                 other = one.with_(**changed(one, name))
             except UserError:
                 continue
-            ids, first = base(family)[2], random_model(one)
-            second = random_model(other)
+            ids, first = base(family)[2], frozen_decoder(one)
+            second = frozen_decoder(other)
             if second.state_dict().keys() != first.state_dict().keys():
                 return  # it decides which weights there are
             shapes = [first.state_dict()[key].shape for key in first.state_dict()]

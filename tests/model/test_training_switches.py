@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from random_models import random_decoder
 from torch import Tensor
 
 from lilliput.model import (
@@ -23,13 +24,9 @@ from lilliput.training.objective import next_token
 from lilliput.training.optimizers import Optimizer, OptimizerSettings
 
 
-def random_model(config: ModelConfig) -> Decoder:
-    torch.manual_seed(3)
-    model = Decoder(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.3)
-    return model
+def lively_decoder(config: ModelConfig) -> Decoder:
+    """Weights so large that every part shows."""
+    return random_decoder(config, deviation=0.3, gains=0.0)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +34,7 @@ def random_model(config: ModelConfig) -> Decoder:
 )
 def test_a_mixture_is_its_experts_one_token_at_a_time(family: str) -> None:
     config = shape_of_size("xs", vocabulary_size=64, family=family, n_layers=2)
-    mixture = random_model(config).blocks[-1].feed_forward
+    mixture = lively_decoder(config).blocks[-1].feed_forward
     assert isinstance(mixture, Mixture)
     rows = torch.randn(2, 9, config.d_model)
     chosen, weights = mixture.router(rows.flatten(0, 1))
@@ -115,7 +112,7 @@ def test_both_ways_of_balancing_even_out_the_load(way: str) -> None:
 
 def test_the_balance_loss_is_one_where_all_is_even() -> None:
     config = shape_of_size("xs", vocabulary_size=64, family="mixtral", router_balance_loss=1.0)
-    router = random_model(config).blocks[0].feed_forward.router
+    router = lively_decoder(config).blocks[0].feed_forward.router
     logits = torch.randn(16, 8)
     scores = torch.full((16, 8), 1 / 8)
     chosen = torch.arange(32).view(16, 2) % 8
@@ -124,7 +121,7 @@ def test_the_balance_loss_is_one_where_all_is_even() -> None:
 
 def test_the_reported_loss_is_the_next_tokens_alone() -> None:
     plain = shape_of_size("xs", vocabulary_size=64, n_layers=2)
-    ahead = random_model(plain.with_(n_future_tokens=2))
+    ahead = lively_decoder(plain.with_(n_future_tokens=2))
     alone = Decoder(plain)
     alone.load_state_dict(ahead.state_dict(), strict=False)
     batch = uneven_batch(plain)
@@ -141,7 +138,7 @@ def test_the_reported_loss_is_the_next_tokens_alone() -> None:
 def test_predictors_are_scored_on_the_tokens_after_the_next() -> None:
     """The weighted mean of their losses, from logits made by hand (arXiv 2412.19437, eq. 21-25)."""
     config = shape_of_size("xs", vocabulary_size=64, n_layers=1, n_future_tokens=2, future_loss=0.5)
-    model = random_model(config)
+    model = lively_decoder(config)
     inputs, targets = uneven_batch(config)
     starts = torch.zeros_like(inputs)
     starts[:, 20:] = 20  # two documents
@@ -190,7 +187,7 @@ def test_ternary_weights_are_those_of_bitnet() -> None:
 @pytest.mark.parametrize("kind", ["int8", "int4", "int2"])
 def test_a_folder_holds_the_weights_that_training_computed_with(kind: str, tmp_path: Path) -> None:
     config = shape_of_size("xs", vocabulary_size=64, linear=kind)
-    model = random_model(config).requires_grad_(False).eval()
+    model = lively_decoder(config).requires_grad_(False).eval()
     save_model(model, tmp_path, end_of_text=0, padding=1)
     again = load_model(tmp_path)
     ids = torch.randint(0, 64, (2, 20))
