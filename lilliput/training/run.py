@@ -197,7 +197,8 @@ class _Run:
     def train(self) -> RunResult:
         """Run the loop to its end or until asked to stop."""
         if self.state.step == 0:
-            self._record(self._event(f"training on {describe_device(self.device)}"))
+            device = describe_device(self.device)
+            self._record(self._event(f"training on {device}") | {"device": device})
             before = time.perf_counter()
             self._validate(self.interim)
             seconds = time.perf_counter() - before

@@ -86,7 +86,7 @@ def _facts_of_run(name: str, summary: RunSummary, recipe: Mapping[str, Any]) -> 
         "dollars": quantity(last, "dollars"),
         "skipped_steps": quantity(last, "skipped_steps"),
         "progress": quantity(last, "progress"),
-        "device": _device(recipe),
+        "device": summary.device or _device(recipe),
         "unreadable_lines": summary.unreadable_lines,
         "validations": summary.validations.items(),
         "samples": summary.samples.items(),
@@ -116,7 +116,7 @@ def _headlines(summary: RunSummary, recipe: Mapping[str, Any]) -> dict[str, obje
         "Skipped steps": _text(
             quantity(last, "skipped_steps") or math.nan, lambda steps: number(int(steps))
         ),
-        "Device": _device(recipe),
+        "Device": summary.device or _device(recipe),
     }
     return {name: text for name, text in shown.items() if text}
 

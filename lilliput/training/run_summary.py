@@ -74,6 +74,7 @@ class RunSummary:
     stepping_seconds: float = 0.0
     most_memory: float = 0.0
     unreadable_lines: int = 0
+    device: str | None = None
 
     def add(self, record: Record) -> None:
         """Take in one record."""
@@ -87,6 +88,8 @@ class RunSummary:
             self.samples.add({**record, "text": text})
         elif kind == "event":
             self.events.add(record)
+            if isinstance(record.get("device"), str):
+                self.device = str(record["device"])
 
     def _add_step(self, record: Record) -> None:
         step, seconds = quantity(record, "step"), quantity(record, "seconds")

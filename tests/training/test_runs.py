@@ -22,6 +22,7 @@ from lilliput.cli import command
 from lilliput.corpus import open_corpus
 from lilliput.errors import UserError, WorkFailed
 from lilliput.files import hash_file
+from lilliput.machine import describe_device
 from lilliput.tokens import open_tokens
 from lilliput.verbs.training import train
 
@@ -65,6 +66,8 @@ def test_a_run_learns_and_its_measure_is_true(tokens: Path, tmp_path: Path) -> N
     assert {"model", "recipe.toml", "report.html", "metrics.jsonl"} <= {
         path.name for path in run.path.iterdir()
     }
+    report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+    assert report["device"] == describe_device(torch.device("cpu"))
     theirs = AutoModelForCausalLM.from_pretrained(run.path / "model").eval()
     split = open_tokens(tokens).split("val")
     nats = 0.0
