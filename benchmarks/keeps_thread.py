@@ -64,12 +64,13 @@ def names_in(story: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--names", type=int, default=16, help="as the corpus was made with")
+    parser.add_argument("--names", type=int, default=8, help="as the corpus was made with")
     parser.add_argument("--plots", type=int, default=16, help="as the corpus was made with")
+    parser.add_argument("--casts", type=int, default=1, help="as the corpus was made with")
     parser.add_argument("--stories", type=int, default=200)
     parser.add_argument("--written", type=int, default=60)
     options = parser.parse_args()
-    world = World(names=options.names, plots=options.plots)
+    world = World(names=options.names, plots=options.plots, casts=options.casts)
     stories = [generate_story(0, HELD_OUT + index, world).text for index in range(options.stories)]
     corpus = sum(map(names_in, stories)) / len(stories)
     print(f"names in a story of the corpus: {corpus:.2f}\n")

@@ -23,6 +23,12 @@ from lilliput.cli.output import json_option, print_facts
     help="Girls', boys' and animals' names in use, each; few are learned sooner.  [default: all]",
 )
 @click.option("--plots", type=int, help="Plots in use, of all themes in turn.  [default: all]")
+@click.option(
+    "--casts",
+    type=int,
+    help="Ways to cast a plot's parts beside the hero's: 1 gives each its one relative and helper."
+    "  [default: any]",
+)
 @click.option("--workers", type=int, help="Processes to use.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus made with other settings.")
 @json_option
@@ -32,6 +38,7 @@ def command(
     seed: int,
     names: int | None,
     plots: int | None,
+    casts: int | None,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
@@ -48,7 +55,7 @@ def command(
     """
     from lilliput.corpus.stories import World, write_stories
 
-    world = World(names=names, plots=plots)
+    world = World(names=names, plots=plots, casts=casts)
     manifest = write_stories(
         count, output, seed=seed, world=world, workers=workers, overwrite=overwrite
     )

@@ -27,12 +27,15 @@ def write_stories(
     seed: int = 0,
     names: int | None = None,
     plots: int | None = None,
+    casts: int | None = None,
 ) -> Path:
     """Write `count` stories of the embedded generator as a corpus folder.
 
-    `names` of each kind and `plots` are how many are in use, all if None.
+    `names` of each kind and `plots` are how many are in use, `casts` in how many ways a plot may
+    cast a part beside the hero's: all if None.
     """
-    _write_stories(count, Path(folder), seed=seed, world=World(names=names, plots=plots))
+    world = World(names=names, plots=plots, casts=casts)
+    _write_stories(count, Path(folder), seed=seed, world=world)
     return Path(folder)
 
 

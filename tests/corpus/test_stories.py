@@ -74,6 +74,34 @@ def test_a_world_of_few_names_has_no_others() -> None:
         check_form(story.text)
 
 
+def test_heroes_of_a_world_of_few_names_share_none_with_the_others() -> None:
+    heroes, others = set(), set()
+    for index in range(400):
+        first, *rest = json.loads(generate_story(3, index, World(names=12)).facts)["characters"]
+        named = {*people.GIRLS, *people.BOYS, *people.ANIMAL_NAMES}
+        heroes |= {first["name"]} & named
+        others |= {person["name"] for person in rest} & named
+    assert len(heroes) == len(others) == 3 * 6
+    assert not heroes & others
+
+
+def test_a_world_of_one_cast_gives_each_plot_one_relative() -> None:
+    relatives: dict[str, set[str]] = {}
+    for index in range(600):
+        facts = json.loads(generate_story(4, index, World(casts=1)).facts)
+        told = {
+            person["relation"]["is"]
+            for person in facts["characters"]
+            if person.get("relation", {}).get("is") in {"mom", "dad", "grandma", "grandpa", "uncle"}
+        }
+        relatives.setdefault(facts["plot"], set()).update(told)
+    assert any(relatives.values())
+    assert all(len(told) <= 2 for told in relatives.values())
+    assert sum(len(told) > 1 for told in relatives.values()) <= 1  # one plot has two relatives
+    with pytest.raises(UserError, match="--casts 0"):
+        World(casts=0)
+
+
 def test_a_world_of_few_plots_takes_them_from_all_themes() -> None:
     told = {
         count: {generate_story(5, index, World(plots=count)).plot for index in range(40 * count)}

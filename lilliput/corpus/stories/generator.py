@@ -28,19 +28,25 @@ FEWEST_NAMES = 8
 class World:
     """How rich the world of the stories is: a model learns a small one from fewer of them.
 
-    `names`: how many names of girls, of boys and of animals are in use, 8 or more; all 46 to 48
-    if None. `plots`: how many plots there are, of all themes in turn; all 53 if None.
-    Raises UserError if there are fewer names than a story may need, or no or too many plots.
+    `names`: how many names of girls, of boys and of animals are in use, 8 or more, half of them
+    for heroes and half for the others; all 46 to 48 for anybody if None. `plots`: how many plots
+    there are, of all themes in turn; all 53 if None. `casts`: in how many ways a plot may cast a
+    part beside the hero's (its relative, its helper, its animal); any if None.
+    Raises UserError if there are fewer names than a story may need, no or too many plots, or no
+    casts.
     """
 
     names: int | None = None
     plots: int | None = None
+    casts: int | None = None
 
     def __post_init__(self) -> None:
         if self.names is not None and self.names < FEWEST_NAMES:
             raise UserError(f"--names {self.names}: a story may need {FEWEST_NAMES} of a kind")
         if self.plots is not None and not 1 <= self.plots <= len(BOOK.plots):
             raise UserError(f"--plots {self.plots}: there are 1 to {len(BOOK.plots)}")
+        if self.casts is not None and self.casts < 1:
+            raise UserError(f"--casts {self.casts}: somebody must play; give 1 or more")
 
 
 @lru_cache
@@ -88,7 +94,7 @@ def _attempt(seed: int, index: int, attempt: int, world: World) -> Story:
     dice = Dice(seed, index, attempt)
     plots = _plot_names(world)
     plot = plots[int(dice.random() * len(plots))]
-    plan = BOOK.plots[plot](Cast(dice, world.names))
+    plan = BOOK.plots[plot](Cast(dice, names=world.names, casts=world.casts))
     telling = Telling(dice, plan.roles)
     text = tell(plan.script, telling)
     told = telling.entities

@@ -40,9 +40,10 @@ _PLACES_BY_TAG: dict[frozenset[str], tuple[PlaceKind, ...]] = {}
 class Cast:
     """Casts a story: every method adds one role and returns its entity."""
 
-    def __init__(self, dice: Dice, names: int | None = None) -> None:
+    def __init__(self, dice: Dice, *, names: int | None = None, casts: int | None = None) -> None:
         self.dice = dice
         self._names = names  # how many of each kind are in use; all of them if None
+        self._casts = casts  # how many may play a part beside the hero's; any if None
         self.roles: dict[str, Any] = {}
         self._used: set[str] = set()  # names and kinds already taken
         self._characters: list[Character] = []
@@ -76,9 +77,7 @@ class Cast:
 
     def animal(self, role: str = "hero", *kinds: str, pronoun: str = "") -> Character:
         """A named animal: of the kinds given, or any that may be a hero."""
-        choice = [KINDS[kind] for kind in kinds] or list(HEROES)
-        choice = [kind for kind in choice if kind.noun not in self._used] or choice
-        kind = self.dice.pick(choice)
+        kind = self._animal_kind(role, kinds, HEROES)
         return self._named(role, kind, pronoun or self._other_pronoun(), people.ANIMAL_NAMES)
 
     def hero(self) -> Character:
@@ -98,17 +97,18 @@ class Cast:
 
     def kin(self, role: str, *relations: str, of: str = "hero") -> Character:
         """A grown-up of the hero's family, called by the family word."""
-        relation = self.dice.pick(relations or ("mom", "dad", "grandma", "grandpa"))
+        relations = relations or ("mom", "dad", "grandma", "grandpa")
+        relation = self.dice.pick(relations[: self._casts])
         owner: Character = self.roles[of]
         female = relation in {"mom", "grandma", "aunt"}
         if relation == "mom":
-            relation = self.dice.pick(people.MOTHERS)
+            relation = self.dice.pick(people.MOTHERS[: self._casts])
         elif relation == "dad":
-            relation = self.dice.pick(people.FATHERS)
+            relation = self.dice.pick(people.FATHERS[: self._casts])
         name = ""
         if relation in {"aunt", "uncle"}:
             names = people.GIRLS if female else people.BOYS
-            name = f"{relation.capitalize()} {self.dice.favour(names[: self._names])}"
+            name = f"{relation.capitalize()} {self.dice.favour(self._free_names(names, role))}"
         kind = Kind("woman" if female else "man")
         character = Character(
             kind, "she" if female else "he", name=name, relation=relation, of=owner
@@ -132,7 +132,7 @@ class Cast:
         self, role: str, *nouns: str, looks: str = "", definite: bool = False
     ) -> Character:
         """Somebody known only by what they are: a baker, an old woman."""
-        noun = self.dice.pick(nouns)
+        noun = self.dice.pick(nouns[: self._casts])
         kind, usual_looks = people.GROWN_UPS[noun]
         looks = looks or usual_looks
         pronoun = "she" if noun in people.ALWAYS_SHE else "he"
@@ -155,9 +155,7 @@ class Cast:
 
     def creature(self, role: str, *kinds: str, looks: str = "") -> Character:
         """An animal without a name: of the kinds given, or any that is wise."""
-        choice = [KINDS[kind] for kind in kinds] or list(WISE)
-        choice = [kind for kind in choice if kind.noun not in self._used] or choice
-        kind = self.dice.pick(choice)
+        kind = self._animal_kind(role, kinds, WISE)
         self._used.add(kind.noun)
         looks = looks or kind.young
         character = Character(kind, self._other_pronoun(), looks=self.dice.pick(looks.split(",")))
@@ -166,6 +164,23 @@ class Cast:
     def group(self, role: str, *members: str, noun: str = "") -> Group:
         """Several roles together, so that a script can say `they`."""
         return self.bind(role, Group(tuple(self.roles[m] for m in members), noun))
+
+    def _animal_kind(self, role: str, kinds: Sequence[str], usual: Sequence[Kind]) -> Kind:
+        """One of the kinds, or of the usual ones if none is given, that nobody in the story is."""
+        choice = [KINDS[kind] for kind in kinds] or list(usual)
+        choice = [kind for kind in choice if kind.noun not in self._used] or choice
+        return self.dice.pick(choice if role == "hero" else choice[: self._casts])
+
+    def _free_names(self, names: Sequence[str], role: str) -> Sequence[str]:
+        """The names that may be given to a role and that nobody in the story has.
+
+        In a world of few names the hero's are never another's while there are enough, so that a
+        small model need not learn to compare the two.
+        """
+        in_use = names[: self._names]
+        own = in_use if self._names is None else in_use[role != "hero" :: 2]
+        free = [name for name in own if name not in self._used]
+        return free or [name for name in in_use if name not in self._used]
 
     def _other_pronoun(self) -> str:
         """Mostly not the pronoun of those already cast, so that both can be used."""
@@ -180,10 +195,7 @@ class Cast:
         return other if self.dice.chance(0.8) else last
 
     def _named(self, role: str, kind: Kind, pronoun: str, names: tuple[str, ...]) -> Character:
-        names = names[: self._names]
-        name = self.dice.favour(names)
-        while name in self._used:
-            name = self.dice.favour(names)
+        name = self.dice.favour(self._free_names(names, role))
         self._used |= {name, kind.noun}
         character = Character(
             kind,
