@@ -50,14 +50,15 @@ class LlamaCppParity:
 class LlamaCpp:
     """A GGUF file in llama.cpp, in a process of its own; use it in a `with` statement.
 
+    It writes `rows` texts at once, each of up to `context_length` tokens, on `threads` threads.
     Raises WorkFailed if llama.cpp does not load the file.
     """
 
-    def __init__(self, path: Path, context_length: int) -> None:
+    def __init__(self, path: Path, context_length: int, *, rows: int = 1, threads: int = 1) -> None:
         self.path = path
         self._letter = open_gguf(path).metadata["tokenizer.ggml.tokens"].index("a")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _CHILD, str(path), str(context_length)],
+            [sys.executable, "-m", _CHILD, str(path), *map(str, (context_length, rows, threads))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -85,7 +86,7 @@ class LlamaCpp:
         # The server reports probabilities, before any bias, only with a token that is whole text
         # (no half character, no end of text): so it is made to choose a letter.
         settings = {"n_predict": 1, "n_probs": candidates, "logit_bias": [[self._letter, 1e4]]}
-        answer = self._ask("completion", prompt=list(ids), **settings)
+        answer = self.ask("completion", prompt=list(ids), **settings)
         likeliest = answer["completion_probabilities"][0]["top_logprobs"]
         if any(row["logprob"] is None for row in likeliest):
             raise WorkFailed(
@@ -96,16 +97,17 @@ class LlamaCpp:
 
     def continuation(self, prompt: str, tokens: int) -> str:
         """The likeliest text after a prompt."""
-        answer = self._ask("completion", prompt=prompt, n_predict=tokens, temperature=0.0)
+        answer = self.ask("completion", prompt=prompt, n_predict=tokens, temperature=0.0)
         return str(answer["content"])
 
     def encode(self, text: str) -> list[int]:
         """The ids of a prompt, with the beginning token where the file asks for one."""
-        answer = self._ask("tokenize", content=text, add_special=True, parse_special=False)
+        answer = self.ask("tokenize", content=text, add_special=True, parse_special=False)
         ids: list[int] = answer["tokens"]
         return ids
 
-    def _ask(self, verb: str, **values: Any) -> Any:
+    def ask(self, verb: str, **values: Any) -> Any:
+        """What its server answers to a request. Raises WorkFailed if it does not."""
         request = urllib.request.Request(
             f"{self._address}/{verb}",
             data=json.dumps(values).encode(),
