@@ -4,7 +4,8 @@ Shapes are named by letters: B batch, T new tokens, S tokens attended to, D widt
 stream, H query heads, K key/value heads, E head dimension, V value dimension, R rank of a latent.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,28 +21,34 @@ from lilliput.model.norms import RMSNorm, make_head_norm, make_norm
 class Sight:
     """What the layers of one kind see: which tokens, and where they stand.
 
-    rotary: cosine and sine [..., T, 1, rope_dim]. bias: added to the scores, [1, H, T, S].
-    distances: sinusoids of distances 0 to S - 1, [S, D]. temperature: of queries, [..., T, 1, 1].
+    rotary: cosine and sine [..., T, 1, rope_dim]. distances: sinusoids of distances 0 to S - 1,
+    [S, D]. temperature: of queries, [..., T, 1, 1].
     """
 
     visible: Visible | None
     rotary: tuple[Tensor, Tensor] | None = None
-    bias: Tensor | None = None
     distances: Tensor | None = None
     temperature: Tensor | None = None
 
 
 @dataclass
 class Memory:
-    """What one pass carries from layer to layer: the cache, and the last keys and values made."""
+    """What one pass carries from layer to layer: the cache, and the last keys and values made.
+
+    `made` is a dictionary because torch.compile forgets, after a FlexAttention, what was put into
+    an object's fields.
+    """
 
     cache: Cache | None = None
-    keys_values: tuple[Tensor, Tensor] | None = None
     document_starts: Tensor | None = None
+    made: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Attention(nn.Module):
     """Multi-head, multi-query (arXiv 1911.02150) or grouped-query (arXiv 2305.13245) attention."""
+
+    attend: Callable[..., Tensor] = staticmethod(attention)
+    """What mixes the values; an inspection puts an observer in its place."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -72,14 +79,15 @@ class Attention(nn.Module):
         if sight.temperature is not None:
             query = query * sight.temperature
         if self.makes_keys:
-            memory.keys_values = self._keys_values(residual, sight, memory.cache)
-        assert memory.keys_values is not None  # the first layers make their own
-        key, value = memory.keys_values
-        bias = sight.bias
+            memory.made["keys"], memory.made["values"] = self._keys_values(
+                residual, sight, memory.cache
+            )
+        key, value = memory.made["keys"], memory.made["values"]
+        bias = None
         if sight.distances is not None:
             bias = self._relative_bias(query, sight.distances)
             query = query + self.content_bias
-        mixed = attention(
+        mixed = self.attend(
             query.transpose(1, 2),
             key,
             value,
@@ -122,6 +130,9 @@ class LatentAttention(nn.Module):
     step never makes the keys and values of the tokens before.
     """
 
+    attend: Callable[..., Tensor] = staticmethod(attention)
+    """As in Attention."""
+
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
@@ -147,6 +158,8 @@ class LatentAttention(nn.Module):
         if config.latent_query_rank:
             inner = self.query_norm(self.query_down(residual))
         query = self.query(inner).view(batch, time, config.n_heads, -1)
+        if sight.temperature is not None:
+            query = query * sight.temperature
         query, query_rope = query.split((config.head_dim, config.latent_rope_dim), dim=-1)
         latent, key_rope = self.down(residual)[:, :, None].split(
             (config.latent_rank, config.latent_rope_dim), dim=-1
@@ -199,4 +212,6 @@ class LatentAttention(nn.Module):
         if scale is None:
             scale = (self.config.head_dim + self.config.latent_rope_dim) ** -0.5
         query, key, value = (heads.transpose(1, 2) for heads in (query, key, value))
-        return attention(query, key, value, sight.visible, scale=scale)
+        return self.attend(
+            query, key, value, sight.visible, scale=scale, softcap=self.config.attention_softcap
+        )

@@ -74,9 +74,10 @@ class ModelConfig(PlainFields):
     rope_theta: float = option("base of the rotary wavelengths", 10_000.0)
     rope_local_theta: float | None = option("base in local layers, unscaled (Gemma 3)", None)
     rope_fraction: float = option("share of a head's dimensions that turn (GPT-J, Phi)", 1.0)
-    rope_scaling: Literal["none", "linear", "yarn", "llama3", "longrope"] = option(
-        "stretch of the wavelengths to longer contexts: linear (arXiv 2306.15595), YaRN (arXiv "
-        "2309.00071), Llama 3.1's (arXiv 2407.21783), LongRoPE (arXiv 2402.13753)",
+    rope_scaling: Literal["none", "linear", "dynamic", "yarn", "llama3", "longrope"] = option(
+        "stretch of the wavelengths to longer contexts: linear (arXiv 2306.15595); dynamic (NTK), "
+        "as much as the text is longer, and YaRN (arXiv 2309.00071); Llama 3.1's (arXiv "
+        "2407.21783); LongRoPE (arXiv 2402.13753)",
         "none",
     )
     rope_factor: float = option("how many times longer the context is than it was", 1.0)
@@ -213,6 +214,27 @@ class ModelConfig(PlainFields):
     def is_routed(self, layer: int) -> bool:
         """Whether a layer works on some tokens only."""
         return self.depth_capacity > 0 and (layer + 1) % self.depth_every == 0
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """How many tokens, itself counted, each layer needs a cache to remember; 0: all.
+
+        All of them where layers that see all may reuse the keys of one that does not.
+        """
+        kinds = [self.kind(layer) for layer in range(self.n_layers)]
+        if self.shared_kv_layers and not set(kinds) <= set("LC"):
+            return (0,) * self.n_layers
+        return tuple(self.window if kind in "LC" else 0 for kind in kinds)
+
+    @property
+    def plain_scores(self) -> bool:
+        """Whether attention's scores are neither capped nor shared with sinks."""
+        return not (self.attention_softcap or self.attention_sinks)
+
+    @property
+    def rope_follows_length(self) -> bool:
+        """Whether rotary angles depend on how long the text is, not on the position alone."""
+        return self.positions == "rotary" and self.rope_scaling in ("dynamic", "longrope")
 
     @property
     def rope_dim(self) -> int:

@@ -83,6 +83,8 @@ def _layer_conflicts(config: ModelConfig) -> Iterator[str]:
             f"model.layer_pattern {config.layer_pattern!r} has local or chunked layers, but "
             f"model.window is {config.window}: say how many tokens they see"
         )
+    if config.layer_heads and config.positions == "alibi":
+        yield _both("layer_heads", "positions", "ALiBi's slopes are the same in all layers")
     if config.layer_heads and config.shared_kv_layers:
         yield _both("layer_heads", "shared_kv_layers", "shared keys need equal heads")
     if config.shared_kv_layers >= config.n_layers:
@@ -115,8 +117,10 @@ def _position_conflicts(config: ModelConfig) -> Iterator[str]:
         yield _both("positions", "d_model", "sines and cosines need an even width")
     if config.rope_scaling != "none" and config.rope_factor < 1:
         yield _both("rope_scaling", "rope_factor", "a factor below 1 would shorten the context")
-    if config.rope_scaling in ("yarn", "llama3", "longrope") and not config.rope_original_context:
+    if config.rope_scaling not in ("none", "linear") and not config.rope_original_context:
         yield _both("rope_scaling", "rope_original_context", "say how long the context was before")
+    if config.rope_scaling == "dynamic" and config.rope_dim < 4:
+        yield _both("rope_scaling", "head_dim", "'dynamic' needs two pairs of dimensions that turn")
     factors = len(config.rope_short_factors), len(config.rope_long_factors)
     if config.rope_scaling == "longrope" and factors != (config.rope_dim // 2,) * 2:
         yield (

@@ -4,7 +4,7 @@ Read top to bottom, this is the forward pass of every decoder family: `Decoder.h
 layers, a `Block` is one layer, and what happens inside is in attention.py and feed_forward.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from lilliput.model.feed_forward import FeedForward, Mixture
 from lilliput.model.future import FuturePredictor
 from lilliput.model.kernels import Reach, linear_cross_entropy, visible_to
 from lilliput.model.norms import make_norm
-from lilliput.model.positions import alibi_bias, alibi_slopes, rotary_table, sinusoids
+from lilliput.model.positions import alibi_slopes, rotary_table, sinusoids
 
 
 class Block(nn.Module):
@@ -73,6 +73,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self._windowed = any(config.windows)
         width = config.d_model
         self.embedding = nn.Embedding(config.vocabulary_size, width)
         if config.positions == "learned":
@@ -91,6 +92,11 @@ class Decoder(nn.Module):
     def head_weight(self) -> Tensor:
         """The output head's matrix [V, D]: the embedding's own when tied."""
         return self.embedding.weight if self.config.tied else self.head.weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
 
     def forward(
         self, ids: Tensor, *, cache: Cache | None = None, document_starts: Tensor | None = None
@@ -134,10 +140,7 @@ class Decoder(nn.Module):
         if document_starts is not None:
             positions = (positions - document_starts).clamp_min(0)
         residual = self._embedded(ids, positions, past + time)
-        sights = {
-            kind: self._sight(kind, positions, document_starts, past, residual)
-            for kind in dict.fromkeys(map(self.config.kind, range(self.config.n_layers)))
-        }
+        sights = self._sights(positions, document_starts, past, residual)
         memory = Memory(cache, document_starts=document_starts)
         for layer, block in enumerate(self.blocks):
             sight = sights[self.config.kind(layer)]
@@ -151,10 +154,11 @@ class Decoder(nn.Module):
 
     def ahead(
         self, hidden: Tensor, following: Tensor, document_starts: Tensor | None = None
-    ) -> Iterator[Tensor]:
+    ) -> Generator[Tensor, Tensor | None, None]:
         """States [B, T, D] that predict the second, third … next token, one for each predictor.
 
-        hidden [B, T, D] is what `hidden` returned, following [B, T] the token after each.
+        hidden [B, T, D] is what `hidden` returned, following [B, T] the token after each. What
+        follows the last of them may be sent after each state, [B]; without, it is not known.
         """
         positions = torch.arange(following.shape[1], device=following.device)
         if document_starts is not None:
@@ -163,12 +167,14 @@ class Decoder(nn.Module):
         sight = self._sight(kind, positions, document_starts, 0, hidden)
         for predictor in self.future:
             hidden = predictor(hidden, self.embedding(following), sight)
-            yield hidden
+            last = yield hidden
             following = following.roll(-1, dims=1)
+            if last is not None:
+                following[:, -1] = last
 
     def make_cache(self, rows: int, capacity: int) -> KeyValueCache:
         """An empty cache for so many rows of at most `capacity` tokens."""
-        return KeyValueCache(rows, capacity)
+        return KeyValueCache(rows, capacity, self.config.windows)
 
     def _embedded(self, ids: Tensor, positions: Tensor, length: int) -> Tensor:
         """ids [B, T] → the residual stream's beginning, [B, T, D]."""
@@ -188,6 +194,15 @@ class Decoder(nn.Module):
             residual = residual + sinusoids(positions, config.d_model).to(residual.dtype)
         return self.embedding_norm(residual)  # type: ignore[no-any-return]
 
+    def _sights(
+        self, positions: Tensor, document_starts: Tensor | None, past: int, residual: Tensor
+    ) -> dict[str, Sight]:
+        """What the layers of each kind see, for positions [B or none, T] of new tokens."""
+        kinds = dict.fromkeys(map(self.config.kind, range(self.config.n_layers)))
+        return {
+            kind: self._sight(kind, positions, document_starts, past, residual) for kind in kinds
+        }
+
     def _sight(
         self,
         kind: str,
@@ -196,20 +211,24 @@ class Decoder(nn.Module):
         past: int,
         residual: Tensor,
     ) -> Sight:
-        """What the layers of a kind see, for positions [B or none, T] of new tokens."""
+        """What the layers of a kind see; of `past` tokens, a cache gives what a window holds."""
         config, time, device = self.config, residual.shape[1], residual.device
+        if kind in "LC" and past >= config.window and self._windowed:
+            left_out = past - (config.window - 1)
+            if document_starts is not None or kind == "C":
+                starts = 0 if document_starts is None else document_starts
+                document_starts = torch.zeros(1, 1, dtype=torch.int64, device=device) + starts
+                document_starts = document_starts - left_out
+            past -= left_out
         reach = Reach(
             window=config.window if kind == "L" else 0, chunk=config.window if kind == "C" else 0
         )
-        explicit = bool(config.attention_softcap) or config.attention_sinks
-        blocked = not explicit and config.positions not in ("alibi", "relative")
-        rotary = bias = distances = temperature = None
+        rotary = slopes = distances = temperature = None
         if config.positions == "rotary" and kind != "N":
-            cosine, sine = rotary_table(config, positions, local=kind == "L", length=past + time)
+            cosine, sine = rotary_table(config, positions, local=kind == "L")
             rotary = cosine.to(residual.dtype), sine.to(residual.dtype)
         elif config.positions == "alibi":
-            slopes = alibi_slopes(config.n_heads, config.alibi_scale)
-            bias = alibi_bias(slopes, past, time, device)
+            slopes = alibi_slopes(config.n_heads, config.alibi_scale).to(device)
         elif config.positions == "relative":
             away = torch.arange(past + time, device=device)
             distances = sinusoids(away, config.d_model).to(residual.dtype)
@@ -217,8 +236,17 @@ class Decoder(nn.Module):
             steps = ((positions + 1.0) / config.attention_temperature_from).floor()
             warmer = torch.log1p(steps) * config.attention_temperature + 1
             temperature = warmer[..., None, None].to(residual.dtype)
-        visible = visible_to(document_starts, past, time, device, reach=reach, blocked=blocked)
-        return Sight(visible, rotary, bias, distances, temperature)
+        visible = visible_to(
+            document_starts,
+            past,
+            time,
+            device,
+            reach=reach,
+            slopes=slopes,
+            plain=config.plain_scores,
+            dense=config.positions == "relative",
+        )
+        return Sight(visible, rotary, distances, temperature)
 
 
 def _plus(residual: Tensor, added: Tensor, scale: float) -> Tensor:

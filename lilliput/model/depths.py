@@ -57,12 +57,13 @@ def _work_on_best(
     share = with_loss(scores.gather(1, best).sigmoid(), _PREDICTION_LOSS * loss)
     places = best[..., None].expand(-1, -1, residual.shape[2])
     rows = residual.gather(1, places)
-    worked = block(rows, _sight_of(best, sight, memory.document_starts), Memory())
+    chosen = _sight_of(best, sight, memory.document_starts, block.config.plain_scores)
+    worked = block(rows, chosen, Memory())
     changed = rows + share[..., None].to(rows.dtype) * (worked - rows)
     return residual.scatter(1, places, changed)
 
 
-def _sight_of(best: Tensor, sight: Sight, document_starts: Tensor | None) -> Sight:
+def _sight_of(best: Tensor, sight: Sight, document_starts: Tensor | None, plain: bool) -> Sight:
     """What the chosen tokens [B, k] see of each other: their own positions, their own documents."""
     rotary = sight.rotary
     if rotary is not None:
@@ -70,12 +71,12 @@ def _sight_of(best: Tensor, sight: Sight, document_starts: Tensor | None) -> Sig
         rotary = cosine, sine
     temperature = sight.temperature
     temperature = None if temperature is None else _rows_of(temperature, best)
-    visible = None
+    first = None
     if document_starts is not None:
         starts = document_starts.expand(len(best), -1)
         starts = starts.gather(1, best) if starts.shape[1] > 1 else starts.expand_as(best)
         first = torch.searchsorted(best, starts.contiguous())
-        visible = visible_to(first, 0, best.shape[1], best.device)
+    visible = visible_to(first, 0, best.shape[1], best.device, plain=plain)
     return replace(sight, visible=visible, rotary=rotary, temperature=temperature)
 
 
@@ -99,8 +100,7 @@ def _work_on_foretold(
     time, size = residual.shape[1], worked_on.shape[-1]
     places = torch.arange(size, device=residual.device)
     queries = places[size - time :, None]
-    mask = sight.visible.mask if sight.visible else None
-    seen = places <= queries if mask is None else mask
+    seen = sight.visible.dense() if sight.visible else places <= queries
     visible = Visible(mask=(seen & worked_on) | (places == queries))
     worked = block(residual, replace(sight, visible=visible), memory)
     share = scores.sigmoid()[..., None].to(residual.dtype)

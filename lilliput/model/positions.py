@@ -8,23 +8,38 @@ from torch import Tensor
 from lilliput.model.config import ModelConfig
 
 
-def rotary_table(
-    config: ModelConfig, positions: Tensor, *, local: bool, length: int
-) -> tuple[Tensor, Tensor]:
+def rotary_table(config: ModelConfig, positions: Tensor, *, local: bool) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the angles of positions [..., T], float32 [..., T, 1, rope_dim].
 
     Half-split layout: dimension i turns together with i + rope_dim/2. RoFormer, arXiv 2104.09864.
-    The sine's first half carries the minus sign. `local`: for a local layer; `length`: tokens in
-    the sequence, which LongRoPE's choice of factors asks for.
+    The sine's first half carries the minus sign. `local`: for a local layer.
     """
-    frequencies = rotary_frequencies(config, local=local, length=length).to(positions.device)
+    lengths = text_lengths(positions) if config.rope_follows_length else None
+    frequencies = rotary_frequencies(config, local=local, lengths=lengths).to(positions.device)
     angles = positions[..., None, None].float() * frequencies
     cosine, sine = angles.cos() * config.rope_magnitude, angles.sin() * config.rope_magnitude
     return torch.cat((cosine, cosine), dim=-1), torch.cat((-sine, sine), dim=-1)
 
 
-def rotary_frequencies(config: ModelConfig, *, local: bool, length: int) -> Tensor:
-    """Radians a token of every turning pair, float32 [rope_dim / 2], after scaling."""
+def text_lengths(positions: Tensor) -> Tensor:
+    """For positions [..., T] of texts that lie one after the other, how long the text of each is.
+
+    That is the text's last position here plus 1: what else is in the row or the batch is no part of
+    it, nor is what is still to come after a cache.
+    """
+    places = torch.arange(positions.shape[-1], device=positions.device)
+    goes_on = (positions.roll(-1, dims=-1) > positions) & (places < len(places) - 1)
+    ends = torch.where(goes_on, len(places), places)
+    next_end = ends.flip(-1).cummin(dim=-1).values.flip(-1)
+    return positions.gather(-1, next_end) + 1
+
+
+def rotary_frequencies(config: ModelConfig, *, local: bool, lengths: Tensor | None) -> Tensor:
+    """Radians a token of every turning pair, float32 [rope_dim / 2], after scaling.
+
+    `lengths` [..., T]: of each token's text, where `config.rope_follows_length`; the result is then
+    [..., T, 1, rope_dim / 2].
+    """
     exponents = torch.arange(0, config.rope_dim, 2, dtype=torch.float32) / config.rope_dim
     if local and config.rope_local_theta is not None:
         return config.rope_local_theta**-exponents
@@ -36,10 +51,27 @@ def rotary_frequencies(config: ModelConfig, *, local: bool, length: int) -> Tens
     if config.rope_scaling == "yarn":
         return _yarn(config, frequencies)
     if config.rope_scaling == "longrope":
-        short = length <= config.rope_original_context
-        factors = config.rope_short_factors if short else config.rope_long_factors
-        return frequencies / torch.tensor(factors)
+        assert lengths is not None
+        short, long = (
+            (frequencies / torch.tensor(factors)).to(lengths.device)
+            for factors in (config.rope_short_factors, config.rope_long_factors)
+        )
+        beyond = lengths > config.rope_original_context
+        return torch.where(beyond[..., None, None], long, short)
+    if config.rope_scaling == "dynamic":
+        assert lengths is not None
+        return _dynamic(config, exponents.to(lengths.device), lengths)
     return frequencies
+
+
+def _dynamic(config: ModelConfig, exponents: Tensor, lengths: Tensor) -> Tensor:
+    """The base grows with the text's length, so that its longest wave is stretched as much as the
+    text is ("dynamic NTK", arXiv 2309.00071); shortest waves stay.
+    """
+    original = config.rope_original_context
+    stretch = config.rope_factor * lengths.clamp_min(original) / original - config.rope_factor + 1
+    bases = config.rope_theta * stretch ** (config.rope_dim / (config.rope_dim - 2))
+    return bases[..., None, None] ** -exponents
 
 
 def _llama3(config: ModelConfig, frequencies: Tensor) -> Tensor:
@@ -101,10 +133,3 @@ def alibi_slopes(heads: int, scale: float) -> Tensor:
     slopes = [2 ** (-8 * (head + 1) / power) for head in range(power)]
     slopes += [2 ** (-4 * (head + 1) / power) for head in range(0, 2 * (heads - power), 2)]
     return torch.tensor(slopes) * scale
-
-
-def alibi_bias(slopes: Tensor, past: int, time: int, device: torch.device) -> Tensor:
-    """Added to the scores: minus slope times distance, float32 [1, H, T, S]."""
-    keys = torch.arange(past + time, device=device)
-    distance = keys[past:, None] - keys
-    return -(slopes.to(device)[:, None, None] * distance)[None]

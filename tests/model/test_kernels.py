@@ -1,83 +1,11 @@
-"""The hand-written gradients against PyTorch's own."""
-
-from collections.abc import Callable
+"""The hand-written gradients against PyTorch's own; attention has a page of its own."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lilliput.model import attention, linear_cross_entropy
-from lilliput.model.kernels import Reach, explicit_attention, rms_norm, rotate, visible_to
-
-
-def assert_attends_alike(
-    shape: tuple[int, int, int, int, int],
-    ours: Callable[..., torch.Tensor],
-    theirs: Callable[..., torch.Tensor],
-) -> None:
-    """Same output and gradients for random heads of (batch, key heads, groups, time, width)."""
-    batch, kv_heads, groups, time, head_dim = shape
-    inputs = [
-        torch.randn(batch, time, heads, head_dim, dtype=torch.float64).transpose(1, 2)
-        for heads in (kv_heads * groups, kv_heads, kv_heads)
-    ]
-    mine = [tensor.clone().requires_grad_() for tensor in inputs]
-    other = [tensor.clone().requires_grad_() for tensor in inputs]
-    output, expected = ours(*mine), theirs(*other)
-    torch.testing.assert_close(output, expected)
-    direction = torch.randn_like(expected)
-    output.backward(direction)
-    expected.backward(direction)
-    for one, two in zip(mine, other, strict=True):
-        torch.testing.assert_close(one.grad, two.grad)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 300), st.integers(1, 9)
-)
-def test_attention_equals_scaled_dot_product_attention(
-    batch: int, kv_heads: int, groups: int, time: int, head_dim: int
-) -> None:
-    torch.manual_seed(time)
-    assert_attends_alike(
-        (batch, kv_heads, groups, time, head_dim),
-        attention,
-        lambda *heads: F.scaled_dot_product_attention(*heads, is_causal=True, enable_gqa=True),
-    )
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.data(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(1, 300))
-def test_attention_inside_documents_equals_a_mask(
-    data: st.DataObject, batch: int, kv_heads: int, groups: int, time: int
-) -> None:
-    torch.manual_seed(time)
-    begins = torch.rand(batch, time) < data.draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
-    starts = torch.where(begins, torch.arange(time), 0).cummax(dim=1).values
-    visible = visible_to(starts, 0, time, starts.device)
-    assert (visible is None) == bool((starts == 0).all())
-    keys = torch.arange(time)
-    mask = ((keys <= keys[:, None]) & (keys >= starts[:, :, None]))[:, None]
-    with torch.no_grad():
-        masked = visible_to(starts, 0, time, starts.device)
-    assert masked is not None
-    assert torch.equal(masked.mask, mask)
-    assert_attends_alike(
-        (batch, kv_heads, groups, time, 6),
-        lambda *heads: attention(*heads, visible),
-        lambda *heads: F.scaled_dot_product_attention(*heads, attn_mask=mask, enable_gqa=True),
-    )
-
-
-def test_one_query_after_a_cache_sees_every_key_also_with_gradients() -> None:
-    torch.manual_seed(0)
-    query = torch.randn(2, 3, 1, 8, requires_grad=True)
-    key, value = torch.randn(2, 3, 20, 8), torch.randn(2, 3, 20, 8)
-    expected = F.scaled_dot_product_attention(query, key, value)
-    torch.testing.assert_close(attention(query, key, value), expected)
+from lilliput.model.kernels import rms_norm, rotate, visible_to
 
 
 def test_documents_keep_to_themselves_in_a_frozen_model_too() -> None:
@@ -160,69 +88,6 @@ def test_rotation_turns_pairs_and_its_gradient_turns_back() -> None:
     (mine,) = torch.autograd.grad(turned, heads, direction)
     (other,) = torch.autograd.grad(expected, heads, direction)
     torch.testing.assert_close(mine, other)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.data(), st.integers(1, 2), st.integers(1, 2), st.integers(1, 2), st.integers(1, 300),
-    st.integers(1, 5), st.integers(1, 5),
-)  # fmt: skip
-def test_windows_chunks_and_documents_equal_the_explicit_form(
-    data: st.DataObject, batch: int, kv_heads: int, groups: int, time: int, width: int, value: int
-) -> None:
-    torch.manual_seed(time)
-    reach = data.draw(
-        st.sampled_from([Reach(), Reach(window=1), Reach(window=7), Reach(window=70),
-                         Reach(chunk=5), Reach(chunk=100), Reach(window=9, chunk=13)])
-    )  # fmt: skip
-    begins = torch.rand(batch, time) < data.draw(st.sampled_from([0.0, 0.02, 0.3]))
-    starts = torch.where(begins, torch.arange(time), 0).cummax(dim=1).values
-    device = starts.device
-    blocked = visible_to(starts, 0, time, device, reach=reach)
-    masked = visible_to(starts, 0, time, device, reach=reach, blocked=False)
-    shapes = ((groups * kv_heads, width), (kv_heads, width), (kv_heads, value))
-    inputs = [torch.randn(batch, heads, time, size, dtype=torch.float64) for heads, size in shapes]
-    mine = [tensor.clone().requires_grad_() for tensor in inputs]
-    other = [tensor.clone().requires_grad_() for tensor in inputs]
-    output = attention(*mine, blocked, scale=0.3)
-    expected = explicit_attention(*other, masked, 0.3)
-    torch.testing.assert_close(output, expected)
-    direction = torch.randn_like(expected)
-    output.backward(direction)
-    expected.backward(direction)
-    for one, two in zip(mine, other, strict=True):
-        torch.testing.assert_close(one.grad, two.grad)
-    with torch.no_grad():
-        fused = attention(*inputs, masked, scale=0.3)
-    torch.testing.assert_close(fused, expected)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 40), st.integers(0, 20), st.sampled_from([0, 1, 6]), st.booleans())
-def test_the_explicit_form_is_attention_as_defined(
-    time: int, past: int, window: int, sinks: bool
-) -> None:
-    """Against a loop over queries that only knows softmax; bias, cap and sinks included."""
-    torch.manual_seed(time)
-    size = past + time
-    query = torch.randn(1, 2, time, 3, dtype=torch.float64)
-    key, value = torch.randn(2, 1, 1, size, 3, dtype=torch.float64).unbind()
-    bias = torch.randn(1, 2, time, size, dtype=torch.float64)
-    aside = torch.randn(2, dtype=torch.float64) if sinks else None
-    visible = visible_to(None, past, time, query.device, reach=Reach(window=window), blocked=False)
-    found = explicit_attention(query, key, value, visible, 0.7, bias, 2.0, aside)
-    for head in range(2):
-        for at in range(time):
-            first = max(0, past + at - window + 1) if window else 0
-            seen = range(first, past + at + 1)
-            scores = [
-                2.0 * torch.tanh((query[0, head, at] @ key[0, 0, place]) * 0.7 / 2.0)
-                + bias[0, head, at, place]
-                for place in seen
-            ]
-            scores += [aside[head]] if aside is not None else []
-            weights = torch.stack(scores).softmax(0)[: len(seen)]
-            torch.testing.assert_close(found[0, head, at], weights @ value[0, 0, list(seen)])
 
 
 def test_norms_without_gain_have_pytorchs_gradients() -> None:

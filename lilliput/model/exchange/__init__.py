@@ -13,6 +13,7 @@ from lilliput.model.retro.config import RetroConfig
 
 __all__ = [
     "CLASSES",
+    "OWN_TYPE",
     "ForeignClass",
     "foreign_class",
     "foreign_config",

@@ -87,7 +87,10 @@ def rope_values(config: ModelConfig) -> dict[str, Any]:
             "long_factor": list(config.rope_long_factors),
             "attention_factor": config.rope_magnitude,
         }
-    return {"rope_parameters": values, "rope_theta": config.rope_theta}
+    named = {"rope_parameters": values, "rope_theta": config.rope_theta}
+    if config.rope_scaling == "dynamic":  # their classes count from the context before the stretch
+        named["max_position_embeddings"] = config.rope_original_context
+    return named
 
 
 def rope_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,14 +111,18 @@ def scaling_fields(rope: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
     }
     if kind == "default":
         return fields
-    if kind not in ("linear", "yarn", "llama3", "longrope"):
+    if kind not in ("linear", "dynamic", "yarn", "llama3", "longrope"):
         raise UserError(f"rope_type {kind!r} is not one Lilliput computes")
     original = rope.get(
         "original_max_position_embeddings",
         values.get("original_max_position_embeddings", context),
     )
+    if kind == "dynamic":
+        original = context
     factor = float(rope.get("factor") or context / original)
     fields |= {"rope_scaling": kind, "rope_factor": factor}
+    if kind == "dynamic":
+        fields["context_length"] = int(original * factor)
     if kind != "linear":
         fields["rope_original_context"] = original
     if kind == "llama3":
