@@ -1,186 +1,362 @@
-"""The decoding loop: a batch of prompts grows by one token a step."""
+"""The engine: a batch of texts that grow together, which requests join and leave at any step."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from itertools import count
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lilliput.errors import UserError, WorkFailed
-from lilliput.generate.sampling import Sampling, choose, penalise_repetition, uniform_draws
+from lilliput.generate.prefixes import PrefixCache
+from lilliput.generate.reading import Reading, begin_reading
+from lilliput.generate.requests import Event, FinishReason, Request, Written
+from lilliput.generate.sampling import RowSettings
+from lilliput.generate.steering import Steering
+from lilliput.generate.texts import Text
 from lilliput.model import Trunk, TrunkConfig, cached_numbers
+from lilliput.model.cache import piece_of
+from lilliput.model.mamba.config import MambaConfig
+from lilliput.model.t5.config import T5Config
 
-MOST_ROWS = 256
-MOST_CACHE_BYTES = 1 << 30
-MOST_PROMPT_TOKENS = 1 << 15
 # A second CPU thread pays only where one operation lasts far longer than waking the thread, which
 # on a busy machine takes a scheduler quantum each time and makes small models 10 times slower.
 MULTIPLY_ADDS_WORTH_THREADS = 500_000_000
-
-FinishReason = Literal["end", "stop", "length", "context"]
+MANY_FORCED = 8
+"""So many forced tokens more than others have are read at once, for which a row is copied twice."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One text to write: the prompt's ids, and the seed and sample index that own its draws."""
+class Statistics:
+    """What an engine holds and has done so far."""
 
-    ids: tuple[int, ...]
-    seed: int
-    sample: int = 0
+    rows: int
+    """Texts being written or read."""
+    waiting: int
+    cache_bytes: int
+    prefix_cache_bytes: int
+    prompt_tokens: int
+    """Tokens of the prompts that were taken up."""
+    prompt_tokens_reused: int
+    """Those of them that were not read again, for an earlier text began alike."""
+    tokens: int
+    """Tokens written."""
 
 
-class Sampled(NamedTuple):
-    """A token that a step chose for a request (an index into the requests)."""
+class Engine:
+    """Writes many texts at once with one trunk.
 
-    request: int
-    token: int
+    `submit` puts a request in a queue; each `step` writes a token of every text in the batch and
+    reads a chunk of waiting prompts. Prompts are read in caches of their own and then copied into
+    the batch, where every text ends at the same column. What a request draws depends on nothing but
+    itself. Not thread-safe: one thread submits, cancels and steps.
 
-
-class Generation:
-    """A batch of requests being written.
-
-    `step` chooses one token for every active request; a request leaves the batch when it samples
-    an end token, has its `max_tokens`, reaches the end of the context, or is told to `finish`.
-    What a request draws depends on nothing but itself.
-
-    Raises UserError if a prompt is empty or leaves no room in the context.
+    `end_tokens` end a text. Ids from `vocabulary_size` on are never chosen. At most `most_rows`
+    texts are written at a time, and fewer where their keys and values could come to more than
+    `cache_bytes`; one is always served. `prefill_chunk` bounds the prompt tokens read in a step.
+    `prefix_cache_bytes` are for texts that were read before: what another begins with is not read
+    again.
     """
 
     def __init__(
         self,
-        decoder: Trunk,
-        requests: Sequence[Request],
-        sampling: Sampling,
+        trunk: Trunk,
         *,
         end_tokens: Sequence[int],
         vocabulary_size: int,
+        most_rows: int = 256,
+        cache_bytes: int = 1 << 30,
+        prefill_chunk: int = 512,
+        prefix_cache_bytes: int = 1 << 28,
     ) -> None:
-        self.finished: dict[int, FinishReason] = {}
-        self.sampling = sampling
-        self._decoder = decoder
-        self._end_tokens = frozenset(end_tokens)
-        self._vocabulary_size = min(vocabulary_size, decoder.config.vocabulary_size)
-        self._room = [_room(decoder.config, request.ids) for request in requests]
-        self._slots = list(range(len(requests)))  # the request in each row of the cache
-        self._steps = 0
-        self._tokens: Tensor | None = None  # chosen by the last step, not yet given to the decoder
-        self._device = decoder.head_weight.device
-        limit = min(sampling.max_tokens, max(self._room))
-        draws = np.stack([uniform_draws(one.seed, one.sample, limit) for one in requests])
+        self._trunk: Any = trunk
+        self._config: TrunkConfig = trunk.config
+        self._parameters: int = trunk.config.parameters
+        self._device = trunk.device
         # Apple's MPS has no float64; the draw is made on the CPU there.
-        self._draw_device = torch.device("cpu") if self._device.type == "mps" else self._device
-        self._draws = torch.from_numpy(draws).to(self._draw_device)
-        self._seen = self._seen_tokens(requests) if sampling.repetition_penalty != 1 else None
-        self._prefill(requests, limit)
+        on_mps = self._device.type == "mps"
+        self._draw_device = torch.device("cpu") if on_mps else self._device
+        self._end_tokens = frozenset(end_tokens)
+        self._vocabulary_size = min(vocabulary_size, trunk.config.vocabulary_size)
+        self._most_rows, self._cache_bytes = most_rows, cache_bytes
+        self._whole = _reads_whole(trunk.config)
+        self._prefill_chunk = prefill_chunk
+        self._prefixes: PrefixCache | None = None
+        if prefix_cache_bytes and not self._whole:
+            self._prefixes = PrefixCache(trunk.make_cache, prefix_cache_bytes)
+        self._tickets = count()
+        self._waiting: deque[Text] = deque()
+        self._reading: Reading | None = None
+        self._texts: list[Text] = []  # one for each row of the cache
+        self._starts: list[int] = []  # the column with which each row begins
+        self._cache: Any = None
+        self._document_starts: Tensor | None = None  # of the rows as they are; None: to be made
+        self._asked: list[Text] = []  # those for whom settings and steering are laid out
+        self._number_bytes = 4
+        self._tokens = self._prompt_tokens = self._reused = 0
 
     @property
-    def active(self) -> bool:
-        """Whether any request is unfinished."""
-        return bool(self._slots)
+    def idle(self) -> bool:
+        """Whether nothing is waiting, being read or being written."""
+        return not (self._waiting or self._reading or self._texts)
 
-    def step(self) -> list[Sampled]:
-        """Choose the next token of every active request."""
-        with decoding_threads(self._decoder, len(self._slots)):
-            sampled = self._step()
-        for request, token in sampled:
-            if token in self._end_tokens:
-                self.finish(request, "end")
-            elif self._steps == self.sampling.max_tokens:
-                self.finish(request, "length")
-            elif self._steps == self._room[request]:
-                self.finish(request, "context")
-        return sampled
+    @property
+    def statistics(self) -> Statistics:
+        """What the engine holds and has done so far."""
+        held = [self._cache, self._reading.cache if self._reading else None]
+        return Statistics(
+            rows=len(self._texts) + (len(self._reading.all_texts) if self._reading else 0),
+            waiting=len(self._waiting),
+            cache_bytes=sum(cache.memory_bytes for cache in held if cache is not None),
+            prefix_cache_bytes=self._prefixes.memory_bytes if self._prefixes else 0,
+            prompt_tokens=self._prompt_tokens,
+            prompt_tokens_reused=self._reused,
+            tokens=self._tokens,
+        )
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; gives its ticket.
+
+        Raises UserError if the prompt is empty or leaves no room in the context, if an id is none
+        of the vocabulary, or if a constraint cannot be met in the tokens there are.
+        """
+        room = room_for(self._config, request.ids)
+        for token in (min(request.ids), max(request.ids)):
+            if not 0 <= token < self._config.vocabulary_size:
+                raise UserError(f"the prompt holds token {token}, which the model does not have")
+        wanted = request.sampling.max_tokens
+        reason: FinishReason = "length" if wanted <= room else "context"
+        if request.constraint is not None:
+            request.constraint.limit(min(wanted, room))
+        text = Text(next(self._tickets), request, min(wanted, room), reason, self._end_tokens)
+        self._waiting.append(text)
+        return text.ticket
 
     @torch.inference_mode()
-    def finish(self, request: int, reason: FinishReason) -> None:
-        """Take a request out of the batch; no-op if it is out already."""
-        if request in self.finished:
+    def cancel(
+        self, ticket: int, reason: FinishReason = "cancelled", *, keep: bool = False
+    ) -> None:
+        """Forget a request; its row is free at once. No event follows; no-op if it is finished.
+
+        With `keep`, what was read and written is remembered for texts that go on from it.
+        """
+        for waiting in self._waiting:
+            if waiting.ticket == ticket:
+                waiting.finish = reason
+                self._waiting.remove(waiting)
+                return
+        if self._reading and self._reading.forget(ticket):
+            if not self._reading.all_texts:
+                self._reading = None
             return
-        self.finished[request] = reason
-        slot = self._slots.index(request)
-        self._slots[slot] = self._slots[-1]
-        self._slots.pop()
-        self._cache.drop_row(slot)
-        assert self._tokens is not None
-        for rows in (self._tokens, self._padding):
-            rows[slot] = rows[len(self._slots)]
+        for row, text in enumerate(self._texts):
+            if text.ticket == ticket:
+                text.finish = reason
+                if keep:
+                    self._keep(row)
+                self._drop_row(row)
+                return
 
     @torch.inference_mode()
-    def _step(self) -> list[Sampled]:
-        if self._tokens is not None:
-            self._advance(self._tokens[: len(self._slots)])
-        slots = torch.tensor(self._slots, device=self._draw_device)
-        logits = self._decoder.logits_of(self._hidden)[:, : self._vocabulary_size]
-        logits = logits.to(self._draw_device)
-        if self._seen is not None:
-            seen, penalty = self._seen[slots], self.sampling.repetition_penalty
-            logits = penalise_repetition(logits, seen, penalty)
-        chosen = choose(logits, self.sampling, self._draws[slots, self._steps])
-        if self._seen is not None:
-            self._seen[slots, chosen] = True
-            self._seen[:, list(self._end_tokens)] = False
-        tokens = chosen.tolist()
-        if max(tokens) >= self._vocabulary_size:
+    def step(self) -> list[Event]:
+        """Write a token of every text in the batch, and read a chunk of prompts.
+
+        Raises WorkFailed if the model's states are not finite; the texts are lost then.
+        """
+        states = [state for state in (self._decode(), self._read()) if state is not None]
+        if not states:
+            return []
+        self._choose(torch.cat(states) if len(states) > 1 else states[0])
+        return self._report()
+
+    def _decode(self) -> Tensor | None:
+        """Give every text its next tokens to the trunk; the state [B, D] after them."""
+        texts = self._texts
+        if not texts:
+            return None
+        self._catch_up()
+        # Where all have forced tokens left, these are read together.
+        time = min(len(text.pending) for text in texts)
+        ids = torch.tensor([text.pending[:time] for text in texts], device=self._device)
+        for text in texts:
+            del text.pending[:time]
+        if self._document_starts is None and any(self._starts):
+            self._document_starts = torch.tensor(self._starts, device=self._device)[:, None]
+        return self._hidden(ids, self._cache, self._document_starts)
+
+    def _read(self) -> Tensor | None:
+        """Read a chunk of prompts; when they are read, their texts join the batch.
+
+        Gives the state [B, D] that predicts the first token of each text that joined.
+        """
+        if self._reading is None:
+            self._reading = begin_reading(
+                self._waiting,
+                self._may_join,
+                self._trunk.make_cache,
+                self._prefixes,
+                most_tokens=self._prefill_chunk,
+                alone=not self._texts,
+            )
+            if self._reading is None:
+                return None
+            self._prompt_tokens += self._reading.tokens
+            self._reused += self._reading.reused
+        reading = self._reading
+        width = len(reading.ids[0]) if self._whole else self._prefill_chunk // len(reading.ids)
+        ids = torch.tensor(reading.take(max(1, width)), device=self._device)
+        starts = None
+        if any(reading.starts):
+            starts = torch.tensor(reading.starts, device=self._device)[:, None]
+        hidden = self._hidden(ids, reading.cache, starts)
+        if not reading.done:
+            return None
+        self._reading = None
+        return self._join(reading, hidden)
+
+    def _hidden(self, ids: Tensor, cache: Any, starts: Tensor | None) -> Tensor:
+        """The last states [B, D] after ids [B, T]."""
+        with decoding_threads(self._device, ids.numel() * self._parameters):
+            hidden: Tensor = self._trunk.hidden(ids, cache=cache, document_starts=starts)[:, -1]
+        self._number_bytes = hidden.element_size()
+        return hidden
+
+    def _may_join(self, text: Text, others: Sequence[Text]) -> bool:
+        """Whether a text fits beside those in the batch and `others` about to join it."""
+        together = [*self._texts, *others, text]
+        if len(together) == 1:
+            return True
+        columns = max(len(one.request.ids) + one.room for one in together)
+        numbers = len(together) * cached_numbers(self._config, columns)
+        fits = numbers * self._number_bytes <= self._cache_bytes
+        return fits and len(together) <= self._most_rows
+
+    def _join(self, reading: Reading, hidden: Tensor) -> Tensor:
+        """Copy what was read into the batch, for every text; the states [B, D] of their ends."""
+        rows = []
+        length = reading.cache.length
+        for row, (prompt, texts) in enumerate(zip(reading.prompts, reading.texts, strict=True)):
+            if self._prefixes is not None:
+                self._prefixes.keep(prompt, reading.cache, row)
+            rows += [row] * len(texts)
+        if not self._texts and rows == list(range(len(reading.prompts))):
+            self._cache = reading.cache
+            self._starts = [length - self._columns(reading, row) for row in rows]
+        else:
+            if self._cache is None:
+                self._cache = self._trunk.make_cache(0, length)
+            for row in rows:
+                self._adopt(reading.cache, row, self._columns(reading, row))
+        self._document_starts = None
+        for texts in reading.texts:
+            self._texts += texts
+            for text in texts:
+                text.force()
+        return hidden if len(rows) == len(hidden) else hidden[self._indices(rows)]
+
+    def _catch_up(self) -> None:
+        """Read the forced tokens of texts that have many more than others, in one go each."""
+        fewest = min(len(text.pending) for text in self._texts)
+        ahead = [one for one in self._texts if len(one.pending) >= fewest + MANY_FORCED]
+        for text in ahead:
+            row = self._texts.index(text)
+            columns = self._cache.length - self._starts[row]
+            cache = self._trunk.make_cache(0, columns + len(text.pending))
+            cache.adopt([piece_of(self._cache, row, columns)])
+            given, text.pending = text.pending[:-1], text.pending[-1:]
+            self._hidden(torch.tensor([given], device=self._device), cache, None)
+            self._drop_row(row)
+            self._adopt(cache, 0, columns + len(given))
+            self._texts.append(text)
+
+    def _adopt(self, cache: Any, row: int, columns: int) -> None:
+        """Copy the last columns of a cache's row into the batch, as its last row."""
+        before = self._cache.length if self._starts else 0
+        self._cache.adopt([piece_of(cache, row, columns)])
+        if grown := self._cache.length - before:
+            self._starts = [start + grown for start in self._starts]
+        self._starts.append(self._cache.length - columns)
+        self._document_starts = None
+
+    @staticmethod
+    def _columns(reading: Reading, row: int) -> int:
+        """How many columns a prompt takes; one that an encoder read takes but the first."""
+        length: int = reading.cache.length
+        return min(len(reading.prompts[row]), length)
+
+    def _choose(self, hidden: Tensor) -> None:
+        """The next token of every text that has no forced one left, from states [B, D]."""
+        rows = [n for n, one in enumerate(self._texts) if not (one.pending or one.finish)]
+        if not rows:
+            return
+        texts = self._texts
+        if len(rows) < len(texts):
+            texts, hidden = [texts[row] for row in rows], hidden[self._indices(rows)]
+        if texts != self._asked:
+            self._settings = RowSettings([one.request.sampling for one in texts], self._draw_device)
+            self._steering = Steering(texts, self._vocabulary_size, self._draw_device)
+            self._asked = list(texts)
+        with decoding_threads(self._device, hidden.numel() * self._config.vocabulary_size):
+            logits = self._trunk.logits_of(hidden)[:, : self._vocabulary_size]
+            logits = logits.to(self._draw_device)
+            chosen = self._settings.choose(self._steering.steered(logits), self._draws())
+        sound = hidden.isfinite().all(dim=-1).to(self._draw_device)
+        tokens = torch.where(sound, chosen, -1).tolist()
+        if min(tokens) < 0:
             raise WorkFailed("the model's logits are not finite: its weights are damaged")
-        self._steps += 1
-        self._tokens = chosen.to(self._device)
-        return [Sampled(*pair) for pair in zip(self._slots, tokens, strict=True)]
+        for text, written in zip(texts, _told(logits, chosen, tokens, texts), strict=True):
+            text.write(written)
 
-    def _advance(self, tokens: Tensor) -> None:
-        padding = self._padding[: len(self._slots)]
-        if self._cache.length == self._cache.capacity:
-            unused = int(padding.min())  # above 0: the longest request left at the context's end
+    def _draws(self) -> Tensor:
+        """The numbers in [0, 1) that choose, of the texts that do not take the likeliest token."""
+        draws = [self._asked[row].draw for row in self._settings.sampled_rows]
+        return torch.tensor(draws, dtype=torch.float64, device=self._draw_device)
+
+    def _report(self) -> list[Event]:
+        """Tell what was written, and drop the rows that are finished."""
+        events, finished = [], []
+        for row, text in enumerate(self._texts):
+            if text.news or text.finish:
+                events.append(Event(text.ticket, text.news, text.finish))
+                self._tokens += len(text.news)
+                text.news = []
+            if text.finish:
+                finished.append(row)
+        for row in reversed(finished):
+            self._keep(row)
+            self._drop_row(row)
+        return events
+
+    def _keep(self, row: int) -> None:
+        """Remember a finished text for those that go on from it."""
+        if self._prefixes is None:
+            return
+        text = self._texts[row]
+        ids = (*text.request.ids, *text.ids)
+        self._prefixes.keep(ids[: len(ids) - len(text.pending)], self._cache, row)
+
+    def _drop_row(self, row: int) -> None:
+        """Take a row out of the batch; the last takes its place."""
+        self._texts[row], self._starts[row] = self._texts[-1], self._starts[-1]
+        self._texts.pop()
+        self._starts.pop()
+        self._document_starts = None
+        if not self._texts:
+            self._cache = None
+            return
+        self._cache.drop_row(row)
+        if unused := min(self._starts):
             self._cache.drop_first(unused)
-            padding -= unused
-        # Without padding the decoder needs no mask.
-        starts = padding[:, None] if self._padded else None
-        hidden = self._decoder.hidden(tokens[:, None], cache=self._cache, document_starts=starts)
-        self._hidden = hidden[:, -1]
+            self._starts = [start - unused for start in self._starts]
 
-    @torch.inference_mode()
-    def _prefill(self, requests: Sequence[Request], limit: int) -> None:
-        """Run every distinct prompt through the decoder once, padded on the left."""
-        prompts = list(dict.fromkeys(request.ids for request in requests))
-        longest = max(map(len, prompts))
-        config = self._decoder.config
-        capacity = min(config.context_length, longest + limit)
-        rows = {prompt: row for row, prompt in enumerate(prompts)}
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
-        padding = longest - lengths
-        self._padded = bool(padding.any())
-        ids = torch.tensor(
-            [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts],
-            device=self._device,
-        )
-        alone = len(prompts) == len(requests)
-        cache: Any = self._decoder.make_cache(len(prompts), capacity if alone else longest)
-        starts = padding[:, None] if self._padded else None
-        hidden = self._decoder.hidden(ids, cache=cache, document_starts=starts)[:, -1]
-        if not alone:
-            prompt_cache = cache
-            chosen = torch.tensor([rows[one.ids] for one in requests], device=self._device)
-            cache = self._decoder.make_cache(len(requests), capacity)
-            cache.fill_from(prompt_cache, chosen)
-            hidden, padding = hidden[chosen], padding[chosen]
-        self._cache: Any = cache  # each trunk has its own kind
-        self._hidden = hidden
-        self._padding: Tensor = padding
-
-    def _seen_tokens(self, requests: Sequence[Request]) -> Tensor:
-        seen = torch.zeros(
-            len(requests), self._vocabulary_size, dtype=torch.bool, device=self._draw_device
-        )
-        for row, request in enumerate(requests):
-            seen[row, list(request.ids)] = True
-        # Documents begin with the end token; penalising it would keep a text from ever ending.
-        seen[:, list(self._end_tokens)] = False
-        return seen
+    def _indices(self, rows: Sequence[int]) -> Tensor:
+        return torch.tensor(rows, dtype=torch.int64, device=self._device)
 
 
-def _room(config: TrunkConfig, ids: Sequence[int]) -> int:
+def room_for(config: TrunkConfig, ids: Sequence[int]) -> int:
     """How many tokens may follow these in the context. Raises UserError if none."""
     if not ids:
         raise UserError("the prompt holds no token: give it some text")
@@ -193,30 +369,11 @@ def _room(config: TrunkConfig, ids: Sequence[int]) -> int:
     return room
 
 
-def batches_of(
-    config: TrunkConfig, requests: Sequence[Request], max_tokens: int
-) -> list[list[int]]:
-    """Indices of the requests in batches of similar length whose caches fit in memory."""
-    order = sorted(range(len(requests)), key=lambda index: (-len(requests[index].ids), index))
-    batches: list[list[int]] = []
-    while order:
-        longest = len(requests[order[0]].ids)
-        cache_bytes = 4 * cached_numbers(config, min(config.context_length, longest + max_tokens))
-        rows = min(
-            MOST_ROWS, MOST_CACHE_BYTES // cache_bytes, MOST_PROMPT_TOKENS // max(1, longest)
-        )
-        batches.append(order[: max(1, rows)])
-        order = order[max(1, rows) :]
-    return batches
-
-
 @contextmanager
-def decoding_threads(decoder: Trunk, rows: int) -> Iterator[None]:
-    """Run a step of `rows` with one CPU thread where more would not pay, then as before."""
+def decoding_threads(device: torch.device, multiply_adds: int) -> Iterator[None]:
+    """Do so much work with one CPU thread where more would not pay, then as before."""
     threads = torch.get_num_threads()
-    work = rows * decoder.config.parameters
-    on_cpu = decoder.head_weight.device.type == "cpu"
-    if threads == 1 or not on_cpu or work >= MULTIPLY_ADDS_WORTH_THREADS:
+    if threads == 1 or device.type != "cpu" or multiply_adds >= MULTIPLY_ADDS_WORTH_THREADS:
         yield
         return
     torch.set_num_threads(1)
@@ -224,3 +381,35 @@ def decoding_threads(decoder: Trunk, rows: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _reads_whole(config: TrunkConfig) -> bool:
+    """Whether a prompt must be read in one go."""
+    if isinstance(config, T5Config):  # its encoder looks at the whole
+        return True
+    # Such rotary scalings turn keys by how long the text is when they are made.
+    return not isinstance(config, MambaConfig) and config.rope_follows_length
+
+
+def _told(
+    logits: Tensor, chosen: Tensor, tokens: Sequence[int], texts: Sequence[Text]
+) -> list[Written]:
+    """The chosen tokens of rows of logits [B, V], with the log-probabilities asked for."""
+    asked = [row for row, text in enumerate(texts) if text.request.log_probabilities]
+    told = [Written(token) for token in tokens]
+    if not asked:
+        return told
+    if len(asked) < len(texts):
+        rows = torch.tensor(asked, device=logits.device)
+        logits, chosen = logits[rows], chosen[rows]
+    total = logits.logsumexp(dim=-1, keepdim=True)
+    own = (logits.gather(-1, chosen[:, None]) - total)[:, 0].tolist()
+    most = min(max(texts[row].request.alternatives for row in asked), logits.shape[-1])
+    best = logits.topk(most, dim=-1) if most else None
+    ids = best.indices.tolist() if best else [()] * len(asked)
+    scores = (best.values - total).tolist() if best else [()] * len(asked)
+    for place, row in enumerate(asked):
+        wanted = texts[row].request.alternatives
+        pairs = zip(ids[place][:wanted], scores[place][:wanted], strict=True)
+        told[row] = Written(tokens[row], own[place], tuple(pairs))
+    return told

@@ -1,48 +1,22 @@
 """A trained model with its tokenizer: text in, text out."""
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack, overload
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lilliput.errors import UserError
 from lilliput.files import read_json
-from lilliput.generate.engine import FinishReason, Generation, Request, batches_of
+from lilliput.generate.framing import Framing, load_framing
 from lilliput.generate.retrieval import attach_neighbours
-from lilliput.generate.sampling import Sampling, fresh_seed
 from lilliput.generate.scoring import DocumentScore, Target, log_probabilities
-from lilliput.generate.streaming import CompletionText
+from lilliput.generate.writing import Writer
 from lilliput.machine.device import choose_device
 from lilliput.model import Trunk
 from lilliput.model.folder import load_model
 from lilliput.tokens.tokenizer import Tokenizer
-
-
-class SamplingOptions(TypedDict, total=False):
-    """The fields of `Sampling`, as keyword arguments."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    seed: int | None
-    max_tokens: int
-    stop: str | Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a model wrote after a prompt."""
-
-    text: str
-    ids: tuple[int, ...]
-    """Every sampled token, with the end token or those of a stop string where one ended it."""
-    finish: FinishReason
-    """Why it ended: an end token, a stop string, `max_tokens` ("length"), or a full context."""
 
 
 class NextToken(NamedTuple):
@@ -55,11 +29,12 @@ class NextToken(NamedTuple):
     log_probability: float
 
 
-class LanguageModel:
+class LanguageModel(Writer):
     """A decoder and its tokenizer.
 
     `beginning` holds the ids put before every prompt and document: the end-of-text token for our
-    models, whose documents begin with it. `end_tokens` end a text when sampled.
+    models, whose documents begin with it. `end_tokens` end a text when sampled. `framing` is how a
+    prompt is put to a model that was tuned to answer; an empty one is not framed.
     """
 
     def __init__(
@@ -70,8 +45,10 @@ class LanguageModel:
         *,
         beginning: Sequence[int] | None = None,
         end_tokens: Sequence[int] | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self.decoder, self.tokenizer, self.folder = decoder, tokenizer, folder
+        self.framing = framing
         end_of_text = (tokenizer.end_of_text,)
         self.beginning = end_of_text if beginning is None else tuple(beginning)
         self.end_tokens = end_of_text if end_tokens is None else tuple(end_tokens)
@@ -87,135 +64,13 @@ class LanguageModel:
             return self.decoder(ids.to(self.decoder.head_weight.device))  # type: ignore[no-any-return]
 
     def prompt_ids(self, prompt: str) -> tuple[int, ...]:
-        """The ids a prompt becomes: the beginning, then the text's."""
-        ids = (*self.beginning, *self.tokenizer.encode(prompt))
+        """The ids a prompt becomes: the beginning, then the text's, framed if the model asks it."""
+        ids = (*self.beginning, *self.tokenizer.encode(self._framed(prompt)))
         # A model without a beginning token still needs one token to start from.
         return ids or (self.tokenizer.end_of_text,)
 
-    @overload
-    def generate(
-        self,
-        prompt: str,
-        *,
-        n: int = 1,
-        stream: Literal[False] = False,
-        **sampling: Unpack[SamplingOptions],
-    ) -> list[str]: ...
-    @overload
-    def generate(
-        self,
-        prompt: list[str],
-        *,
-        n: int = 1,
-        stream: Literal[False] = False,
-        **sampling: Unpack[SamplingOptions],
-    ) -> list[list[str]]: ...
-    @overload
-    def generate(
-        self, prompt: str, *, stream: Literal[True], **sampling: Unpack[SamplingOptions]
-    ) -> Iterator[str]: ...
-
-    def generate(
-        self,
-        prompt: str | list[str],
-        *,
-        n: int = 1,
-        stream: bool = False,
-        **sampling: Unpack[SamplingOptions],
-    ) -> list[str] | list[list[str]] | Iterator[str]:
-        """Continue a prompt, or each of a list of prompts, `n` times.
-
-        Returns the n continuations (without the prompt), or a list of such lists; with
-        `stream=True` (one prompt, n = 1) an iterator over pieces of text as they come. Keywords
-        are the fields of `Sampling`: temperature=0.8, top_k=0, top_p=1.0, min_p=0.0,
-        repetition_penalty=1.0, seed=None, max_tokens=200, stop=().
-
-        Sample i of a prompt depends on the prompt, the seed and i alone, not on the rest of the
-        batch. Raises UserError on a prompt that does not fit in the context with room for one
-        token, or a number that makes no sense.
-        """
-        settings = Sampling(**sampling)  # type: ignore[arg-type]
-        if stream:
-            if not isinstance(prompt, str) or n != 1:
-                raise UserError("stream=True writes one text: give one prompt and n=1")
-            return self.stream(self.prompt_ids(prompt), settings)
-        prompts = [prompt] if isinstance(prompt, str) else prompt
-        completions = self.complete([self.prompt_ids(one) for one in prompts], settings, n=n)
-        texts = [[completion.text for completion in of_prompt] for of_prompt in completions]
-        return texts[0] if isinstance(prompt, str) else texts
-
-    def complete(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, *, n: int = 1
-    ) -> list[list[Completion]]:
-        """Continue each prompt, given as ids, `n` times. Raises UserError as `generate` does."""
-        if n < 1:
-            raise UserError(f"n is {n}: it must be 1 or above")
-        requests: list[Request] = []
-        for prompt in prompts:
-            seed = fresh_seed() if sampling.seed is None else sampling.seed
-            requests += [Request(tuple(prompt), seed, sample) for sample in range(n)]
-        completions: dict[int, Completion] = {}
-        for batch in batches_of(self.decoder.config, requests, sampling.max_tokens):
-            written = self._write([requests[index] for index in batch], sampling)
-            completions.update(zip(batch, written, strict=True))
-        return [
-            [completions[index * n + sample] for sample in range(n)]
-            for index in range(len(prompts))
-        ]
-
-    def stream(
-        self, prompt: Sequence[int], sampling: Sampling, *, sample: int = 0
-    ) -> Generator[str, None, FinishReason]:
-        """Continue one prompt, given as ids, piece by piece; the generator returns why it ended.
-
-        The pieces are those of sample number `sample` of `complete`.
-        """
-        seed = fresh_seed() if sampling.seed is None else sampling.seed
-        return self._pieces(self._generation([Request(tuple(prompt), seed, sample)], sampling))
-
-    def _pieces(self, generation: Generation) -> Generator[str, None, FinishReason]:
-        text = CompletionText(generation.sampling.stop)
-        while generation.active:
-            for _, token in generation.step():
-                if piece := text.write(self._written_bytes(token)):
-                    yield piece
-                if text.stopped:
-                    generation.finish(0, "stop")
-        if piece := text.close():
-            yield piece
-        return generation.finished[0]
-
-    def _generation(self, requests: Sequence[Request], sampling: Sampling) -> Generation:
-        return Generation(
-            self.decoder,
-            requests,
-            sampling,
-            end_tokens=self.end_tokens,
-            vocabulary_size=self.tokenizer.vocabulary_size,
-        )
-
-    def _write(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        generation = self._generation(requests, sampling)
-        texts = [CompletionText(sampling.stop) for _ in requests]
-        pieces: list[list[str]] = [[] for _ in requests]
-        ids: list[list[int]] = [[] for _ in requests]
-        while generation.active:
-            for index, token in generation.step():
-                ids[index].append(token)
-                pieces[index].append(texts[index].write(self._written_bytes(token)))
-                if texts[index].stopped:
-                    generation.finish(index, "stop")
-        return [
-            Completion(
-                "".join(pieces[index]) + texts[index].close(),
-                tuple(ids[index]),
-                generation.finished[index],
-            )
-            for index in range(len(requests))
-        ]
-
-    def _written_bytes(self, token: int) -> bytes:
-        return b"" if token in self.end_tokens else self.tokenizer.bytes_of[token]
+    def _framed(self, prompt: str) -> str:
+        return self.framing.of(prompt) if self.framing and prompt else prompt
 
     def score(self, prompt: str, completions: Sequence[str]) -> list[float]:
         """Log-probability in nats of each completion after the prompt, summed over its tokens.
@@ -265,6 +120,7 @@ class LanguageModel:
 
     def completion_target(self, prompt: str, completion: str) -> Target:
         """The question `how probable is this completion after this prompt?`: see `score`."""
+        prompt = self._framed(prompt)
         before, both = self.document_target(prompt), self.document_target(prompt + completion)
         first = before.first
         while first < min(len(before.ids), len(both.ids)) and before.ids[first] == both.ids[first]:
@@ -316,7 +172,14 @@ def load(path: Path | str, device: str | torch.device | None = None) -> Language
             f"only {decoder.config.vocabulary_size}: they do not belong together"
         )
     beginning, end_tokens = _conventions(folder)
-    return LanguageModel(decoder, tokenizer, folder, beginning=beginning, end_tokens=end_tokens)
+    return LanguageModel(
+        decoder,
+        tokenizer,
+        folder,
+        beginning=beginning,
+        end_tokens=end_tokens,
+        framing=load_framing(folder),
+    )
 
 
 def model_folder(path: Path | str) -> Path:

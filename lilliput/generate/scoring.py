@@ -1,21 +1,23 @@
 """The one scorer: log-probabilities of given text, batched, in nats."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Any, NamedTuple
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from lilliput.generate.prefixes import common_length
 from lilliput.model import Trunk
-from lilliput.model.t5.trunk import T5
+from lilliput.model.t5.trunk import T5, present_after
 
 TOKENS_PER_BATCH = 8192
 LOGITS_PER_CHUNK = 1 << 24
 # A shorter common beginning is cheaper to read again with each row than to copy into each.
 SHORTEST_SHARED_PREFIX = 16
+_ROUNDING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,102 +74,183 @@ def windows(length: int, first: int, context_length: int) -> list[Window]:
 def log_probabilities(decoder: Trunk, targets: Sequence[Target]) -> list[Tensor]:
     """For each target the log-probability in nats of each of its tokens, float64, on the CPU.
 
-    Rows of similar length go through the decoder together, and what all rows of a batch begin
-    with goes through it once.
+    What targets begin with alike goes through the decoder once, and rows of similar length go
+    through it together.
     """
     context_length = decoder.config.context_length
     scores = [
         torch.zeros(len(target.ids) - target.first, dtype=torch.float64) for target in targets
     ]
-    pieces = [
-        (index, window)
-        for index, target in enumerate(targets)
-        if target.first < len(target.ids)
-        for window in windows(len(target.ids), target.first, context_length)
-    ]
-    pieces.sort(key=lambda piece: piece[1].start - piece[1].stop)
-    while pieces:
-        longest = pieces[0][1].stop - pieces[0][1].start
-        count = max(1, TOKENS_PER_BATCH // longest)
-        batch, pieces = pieces[:count], pieces[count:]
-        rows = [
-            Target(targets[index].ids[window.start : window.stop], window.first - window.start)
-            for index, window in batch
-        ]
-        for (index, window), row_scores in zip(batch, _score_rows(decoder, rows), strict=True):
-            offset = targets[index].first
-            scores[index][window.first - offset : window.stop - offset] = row_scores
+    rows = []
+    for index, target in enumerate(targets):
+        if target.first == len(target.ids):
+            continue
+        ids = tuple(target.ids)
+        for window in windows(len(ids), target.first, context_length):
+            first = window.first - window.start
+            into = scores[index][window.first - target.first : window.stop - target.first]
+            rows.append(_Row(ids[window.start : window.stop], first, into))
+    if isinstance(decoder, T5):
+        _score_answers(decoder, rows)
+    else:
+        _score_below(decoder, prefix_tree(rows), None)
     return scores
 
 
-def _score_rows(decoder: Trunk, rows: Sequence[Target]) -> list[Tensor]:
-    """Log-probabilities of rows that each fit in the context."""
-    if isinstance(decoder, T5):
-        return _score_answers(decoder, rows)
-    device = decoder.head_weight.device
-    shared = min(_common_prefix(rows), min(row.first for row in rows))
-    # The last shared token is read with each row: its output predicts the row's own first token.
-    done = shared - 1 if len(rows) > 1 and shared > SHORTEST_SHARED_PREFIX else 0
-    width = max(len(row.ids) for row in rows) - 1
-    # Padding on the right needs no mask: what comes later is never attended to.
-    ids = torch.zeros(len(rows), width - done, dtype=torch.long)
-    for number, row in enumerate(rows):
-        ids[number, : len(row.ids) - 1 - done] = torch.tensor(row.ids[done:-1])
-    ids = ids.to(device)
-    cache = _shared_cache(decoder, rows[0].ids[:done], len(rows), width) if done else None
-    hidden = decoder.hidden(ids, cache=cache)
-    wanted = torch.cat(
-        [
-            hidden[number, row.first - 1 - done : len(row.ids) - 1 - done]
-            for number, row in enumerate(rows)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A target that fits in the context, and where its scores go."""
+
+    ids: tuple[int, ...]
+    first: int
+    scores: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixTree:
+    """Rows that all begin with the same `length` tokens, which are to be read once.
+
+    Those that share more stand in `children`, the others in `rows`.
+    """
+
+    length: int
+    rows: "list[_Row]"
+    children: "list[PrefixTree]"
+
+    @property
+    def some_row(self) -> _Row:
+        """Any row, which begins as all do."""
+        return self.rows[0] if self.rows else self.children[0].some_row
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, those of children too."""
+        return len(self.rows) + sum(child.count for child in self.children)
+
+
+def prefix_tree(rows: Sequence[_Row]) -> PrefixTree:
+    """The rows by what they begin with; a beginning that saves little is not a node.
+
+    A row reads its last shared token itself, for its output predicts the row's own first one, so
+    a node ends before the first scored token of all its rows.
+    """
+    ordered = sorted(rows, key=lambda row: row.ids)
+    shared = [
+        min(common_length(one.ids, other.ids), one.first, other.first) - 1
+        for one, other in pairwise(ordered)
+    ]
+    return _tree(ordered, shared, 0)
+
+
+def _tree(rows: Sequence[_Row], shared: Sequence[int], length: int) -> PrefixTree:
+    """The tree of sorted rows that share `length` tokens; `shared` are those of neighbours."""
+    ends = [place + 1 for place, one in enumerate(shared) if one - length < SHORTEST_SHARED_PREFIX]
+    groups = list(pairwise([0, *ends, len(rows)]))
+    together = [(start, stop) for start, stop in groups if stop - start > 1]
+    # Children of equal length go through the decoder together, so lengths are rounded.
+    step = _ROUNDING if len(together) > 1 else 1
+    children = []
+    for start, stop in together:
+        inner = shared[start : stop - 1]
+        deeper = length + (min(inner) - length) // step * step
+        children.append(_tree(rows[start:stop], inner, deeper))
+    alone = [rows[start] for start, stop in groups if stop - start == 1]
+    return PrefixTree(length, alone, children)
+
+
+def _score_below(decoder: Trunk, tree: PrefixTree, cache: Any) -> None:
+    """Score the rows of a tree, whose shared tokens one row of `cache` has read."""
+    _score_rows(decoder, [(tree.length, 0, row) for row in tree.rows], cache)
+    by_length = sorted(tree.children, key=lambda child: (child.length, child.count))
+    for _, group in groupby(by_length, key=lambda child: child.length):
+        for some in _portions(list(group), lambda child: child.length * (1 + child.count)):
+            ids = [child.some_row.ids[tree.length : child.length] for child in some]
+            read = _repeated(decoder, cache, [0] * len(some), some[0].length)
+            decoder.hidden(torch.tensor(ids, device=decoder.device), cache=read)
+            rows = [(one.length, n, row) for n, one in enumerate(some) for row in one.rows]
+            _score_rows(decoder, rows, read)
+            for number, child in enumerate(some):
+                if child.children:
+                    deeper = PrefixTree(child.length, [], child.children)
+                    _score_below(decoder, deeper, _repeated(decoder, read, [number], child.length))
+
+
+def _score_rows(decoder: Trunk, rows: Sequence[tuple[int, int, _Row]], cache: Any) -> None:
+    """Score rows of which the cache's row of that number has read so many tokens."""
+    ordered = sorted(rows, key=lambda one: -len(one[2].ids))
+    for some in _portions(ordered, lambda one: len(one[2].ids)):
+        done = some[0][0]
+        width = max(len(row.ids) for _, _, row in some) - 1
+        # Padding on the right needs no mask: what comes later is never attended to.
+        ids = torch.tensor(
+            [(*row.ids[done:-1], *[0] * (width + 1 - len(row.ids))) for _, _, row in some],
+            device=decoder.device,
+        )
+        numbers = [number for _, number, _ in some]
+        read = _repeated(decoder, cache, numbers, width) if done else None
+        hidden = decoder.hidden(ids, cache=read)
+        wanted = [
+            hidden[n, row.first - 1 - done : len(row.ids) - 1 - done]
+            for n, (_, _, row) in enumerate(some)
         ]
-    )
-    answers = torch.tensor([token for row in rows for token in row.ids[row.first :]], device=device)
-    scores = _log_softmax_at(decoder, wanted, answers)
-    return list(torch.split(scores, [len(row.ids) - row.first for row in rows]))
+        _answer(decoder, torch.cat(wanted), [row for _, _, row in some])
 
 
-def _score_answers(model: T5, rows: Sequence[Target]) -> list[Tensor]:
+def _score_answers(model: T5, rows: Sequence[_Row]) -> None:
     """The same of an encoder-decoder: what comes before `first` is read, the rest written."""
-    device = model.head_weight.device
-    reads = max(row.first for row in rows)
-    writes = max(len(row.ids) - row.first for row in rows)
-    prompts = torch.zeros(len(rows), reads, dtype=torch.long)
-    said = torch.full((len(rows), writes), model.config.start_token)
-    for number, row in enumerate(rows):
-        prompts[number, reads - row.first :] = torch.tensor(row.ids[: row.first])
-        said[number, 1 : len(row.ids) - row.first] = torch.tensor(row.ids[row.first : -1])
-    starts = torch.tensor([[reads - row.first] for row in rows], device=device)
-    hidden = model.answer_hidden(prompts.to(device), said.to(device), document_starts=starts)
-    wanted = torch.cat([hidden[n, : len(row.ids) - row.first] for n, row in enumerate(rows)])
-    answers = torch.tensor([token for row in rows for token in row.ids[row.first :]], device=device)
-    scores = _log_softmax_at(model, wanted, answers)
-    return list(torch.split(scores, [len(row.ids) - row.first for row in rows]))
+    ordered = sorted(rows, key=lambda row: (-row.first, row.ids[: row.first]))
+    for some in _portions(ordered, lambda row: len(row.ids)):
+        prompts = list(dict.fromkeys(row.ids[: row.first] for row in some))
+        reads = max(map(len, prompts))
+        writes = max(len(row.ids) - row.first for row in some)
+        read = torch.tensor([[0] * (reads - len(one)) + list(one) for one in prompts])
+        starts = torch.tensor([[reads - len(one)] for one in prompts], device=model.device)
+        said = torch.full((len(some), writes), model.config.start_token)
+        for number, row in enumerate(some):
+            said[number, 1 : len(row.ids) - row.first] = torch.tensor(row.ids[row.first : -1])
+        number_of = {prompt: number for number, prompt in enumerate(prompts)}
+        which = torch.tensor([number_of[row.ids[: row.first]] for row in some])
+        memory = model.memory_of(read.to(model.device), present_after(starts, reads))
+        hidden = model.decode(said.to(model.device), memory.rows(which.to(model.device)))
+        wanted = [hidden[n, : len(row.ids) - row.first] for n, row in enumerate(some)]
+        _answer(model, torch.cat(wanted), some)
 
 
-def _common_prefix(rows: Sequence[Target]) -> int:
-    """How many leading ids all rows share; the least and the greatest row differ first."""
-    least, greatest = min(list(row.ids) for row in rows), max(list(row.ids) for row in rows)
-    pairs = zip(least, greatest, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+_Item = TypeVar("_Item")
 
 
-def _shared_cache(decoder: Trunk, prefix: Sequence[int], rows: int, capacity: int) -> Any:
-    """A cache of `rows` rows that have all read `prefix`, which is run once."""
-    device = decoder.head_weight.device
-    once: Any = decoder.make_cache(1, len(prefix))
-    decoder.hidden(torch.tensor([list(prefix)], device=device), cache=once)
-    cache: Any = decoder.make_cache(rows, capacity)
-    cache.fill_from(once, torch.zeros(rows, dtype=torch.long, device=device))
-    return cache
+def _portions(items: Sequence[_Item], tokens: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """The items in their order, as many at a time as have TOKENS_PER_BATCH tokens together."""
+    portion: list[_Item] = []
+    longest = 0
+    for item in items:
+        longest = max(longest, tokens(item))
+        if portion and longest * (len(portion) + 1) > TOKENS_PER_BATCH:
+            yield portion
+            portion, longest = [], tokens(item)
+        portion.append(item)
+    if portion:
+        yield portion
 
 
-def _log_softmax_at(decoder: Trunk, hidden: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability of ids [N] from hidden [N, D], in chunks that bound the logits' memory."""
+def _repeated(decoder: Trunk, cache: Any, rows: Sequence[int], capacity: int) -> Any:
+    """A cache of these rows of another, which may repeat; an empty one where there is none."""
+    repeated: Any = decoder.make_cache(len(rows), capacity)
+    if cache is not None:
+        repeated.fill_from(cache, torch.tensor(rows, device=decoder.device))
+    return repeated
+
+
+def _answer(decoder: Trunk, hidden: Tensor, rows: Sequence[_Row]) -> None:
+    """Write the log-probabilities of all rows' answers, from the states [N, D] before each."""
+    answers = torch.tensor([token for row in rows for token in row.ids[row.first :]])
+    answers = answers.to(decoder.device)
     chunk = max(1, LOGITS_PER_CHUNK // decoder.config.vocabulary_size)
-    scores = []
-    for part, answers in zip(torch.split(hidden, chunk), torch.split(ids, chunk), strict=True):
+    parts = []
+    for part, chosen in zip(torch.split(hidden, chunk), torch.split(answers, chunk), strict=True):
         logits = decoder.logits_of(part)
-        chosen = logits.gather(-1, answers[:, None]).squeeze(-1)
-        scores.append(chosen - logits.logsumexp(dim=-1))
-    return torch.cat(scores).double().cpu()
+        own = logits.gather(-1, chosen[:, None]).squeeze(-1)
+        parts.append(own - logits.logsumexp(dim=-1))
+    scores = torch.cat(parts).double().cpu()
+    for row, own in zip(rows, torch.split(scores, [len(row.scores) for row in rows]), strict=True):
+        row.scores.copy_(own)

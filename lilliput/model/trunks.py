@@ -7,13 +7,14 @@ All stand behind the interface of `Decoder`: `config`, `head_weight`, `hidden`, 
 from typing import Any
 
 from lilliput.errors import UserError
+from lilliput.model.cache import columns_of
 from lilliput.model.config import ModelConfig
 from lilliput.model.decoder import Decoder
 from lilliput.model.families import FAMILIES, SIZES, WIDTH_PER_LAYER, shape_of_depth
 from lilliput.model.initialise import initialise_decoder
 from lilliput.model.mamba.config import MambaConfig
 from lilliput.model.mamba.trunk import Mamba, initialise_mamba
-from lilliput.model.retro.config import RetroConfig
+from lilliput.model.retro.config import RETRIEVAL_FIELDS, RetroConfig
 from lilliput.model.retro.trunk import Retro, initialise_retro
 from lilliput.model.t5.config import T5_SWITCHES, T5Config, t5_of_depth
 from lilliput.model.t5.trunk import T5, initialise_t5
@@ -37,7 +38,13 @@ def cached_numbers(config: TrunkConfig, tokens: int) -> int:
     """Numbers that a cache holds for a text of so many tokens."""
     if isinstance(config, MambaConfig):
         return config.cached_per_row
-    return config.cached_per_token * tokens
+    if isinstance(config, T5Config) or not any(config.windows):
+        return config.cached_per_token * tokens
+    shares = [
+        min(tokens, columns_of(window)) / tokens if window else 1.0
+        for window in config.windows[: config.n_layers - config.shared_kv_layers]
+    ]
+    return int(config.cached_per_token * tokens * sum(shares) / len(shares))
 
 
 def initialise(model: Trunk, seed: int) -> None:
@@ -80,8 +87,12 @@ def shape_of(
         chosen = {"d_model": depth * WIDTH_PER_LAYER, "n_layers": depth, **overrides}
         return MambaConfig.from_dict({**chosen, "vocabulary_size": vocabulary_size})
     if family == "retro":
-        base = shape_of_depth(depth, vocabulary_size=vocabulary_size, **overrides)
-        return RetroConfig.over(base)
+        own = {name: overrides.pop(name) for name in RETRIEVAL_FIELDS if name in overrides}
+        base_family = own.pop("base_family", "lilliput")
+        base = shape_of_depth(
+            depth, vocabulary_size=vocabulary_size, family=base_family, **overrides
+        )
+        return RetroConfig.over(base, **own)
     if family in T5_SWITCHES:
         return t5_of_depth(
             depth,

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,8 @@ import transformers
 from tiny_models import CONTEXT_LENGTH, EXCHANGED, TRIED, random_decoder
 
 from lilliput.errors import UserError, WorkFailed
-from lilliput.generate import Completion, LanguageModel, Sampling, load
-from lilliput.generate import engine as engine_module
+from lilliput.generate import Completion, Engine, LanguageModel, Sampling, load
+from lilliput.generate import writing as writing_module
 
 PROMPTS = ["Once upon a time", "The", "the cat sat on the mat. The dog", "", "a 😀"]
 GREEDY = Sampling(temperature=0, max_tokens=20)
@@ -62,8 +63,10 @@ def test_batches_cut_by_memory_change_nothing(
 ) -> None:
     sampling = Sampling(seed=5, max_tokens=12)
     whole = written(endless, PROMPTS, sampling, n=3)
-    monkeypatch.setattr(engine_module, "MOST_ROWS", 4)
-    assert written(endless, PROMPTS, sampling, n=3) == whole
+    for options in ({"most_rows": 4}, {"cache_bytes": 1}, {"prefill_chunk": 3}):
+        making = partial(Engine, **options)
+        monkeypatch.setattr(writing_module, "Engine", making)
+        assert written(endless, PROMPTS, sampling, n=3) == whole
 
 
 def test_the_seed_makes_the_text(endless: LanguageModel) -> None:
@@ -128,6 +131,42 @@ def test_greedy_with_repetition_penalty_equals_transformers(
     sampling = Sampling(temperature=0, max_tokens=20, repetition_penalty=1.3)
     [[completion]] = written(endless, ["The cat"], sampling)
     assert list(completion.ids) == expected[0, ids.shape[1] :].tolist()
+
+
+def test_presence_and_frequency_penalties_count_what_was_written(endless: LanguageModel) -> None:
+    """Each step is checked against logits read anew; the prompt does not count."""
+    for penalty in ({"presence_penalty": 1.5}, {"frequency_penalty": 0.8}):
+        sampling = Sampling(temperature=0, max_tokens=30, **penalty)  # type: ignore[arg-type]
+        [[completion]] = written(endless, ["The cat"], sampling)
+        ids = [*endless.prompt_ids("The cat")]
+        start = len(ids)
+        for token in completion.ids:
+            logits = endless.logits(torch.tensor([ids]))[0, -1]
+            said = torch.bincount(torch.tensor(ids[start:], dtype=torch.long), minlength=300)
+            logits -= penalty.get("presence_penalty", 0) * (said > 0)
+            logits -= penalty.get("frequency_penalty", 0) * said
+            assert token == int(logits.argmax())
+            ids.append(token)
+
+
+def test_a_bias_forbids_and_prefers(endless: LanguageModel) -> None:
+    [[plain]] = written(endless, ["The cat"], GREEDY)
+    without = {token: float("-inf") for token in plain.ids}
+    [[other]] = written(endless, ["The cat"], Sampling(temperature=0, logit_bias=without))
+    assert not set(other.ids) & set(plain.ids)
+    [[only]] = written(endless, ["The"], Sampling(logit_bias={77: 1e4}, max_tokens=5, seed=1))
+    assert only.ids == (77,) * 5
+
+
+def test_the_best_of_several(endless: LanguageModel) -> None:
+    prompt = [endless.prompt_ids("The cat")]
+    sampling = Sampling(seed=1, max_tokens=10)
+    [all_of_them] = endless.complete(prompt, sampling, n=6, log_probabilities=True)
+    [best] = endless.complete(prompt, sampling, n=2, best_of=6)
+    ranked = sorted(all_of_them, key=lambda one: -one.log_probability / len(one.ids))
+    assert [one.ids for one in best] == [one.ids for one in ranked[:2]]
+    with pytest.raises(UserError, match="best_of is 1"):
+        endless.generate("The", n=2, best_of=1)
 
 
 def test_a_prompt_that_leaves_no_room_is_refused(model: LanguageModel) -> None:

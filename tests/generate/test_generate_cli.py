@@ -1,15 +1,10 @@
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from lilliput.cli import chat, main
-from lilliput.generate import LanguageModel
+from lilliput.cli import main
+from lilliput.generate import LanguageModel, Sampling
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -58,6 +53,64 @@ def test_generate_shows_the_next_tokens(
     assert len(printed["next_tokens"]) == 4
 
 
+def test_generate_shows_log_probabilities(
+    folder: Path, model: LanguageModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("--seed", 3, "--max-tokens", 6, "--device", "cpu", "--json")
+    out = run(capsys, "generate", folder, "The cat", *settings, "--log-probabilities", 2)
+    [completion] = json.loads(out)["completions"]
+    tokens = completion["per_token"]
+    assert completion["log_probability"] == pytest.approx(
+        sum(one["log_probability"] for one in tokens)
+    )
+    assert [len(one["alternatives"]) for one in tokens] == [2] * len(tokens)
+    first = model.next_tokens("The cat", 2)
+    assert [one["id"] for one in tokens[0]["alternatives"]] == [one.id for one in first]
+    bare = run(capsys, "generate", folder, "The cat", *settings, "--log-probabilities")
+    assert json.loads(bare)["completions"][0]["per_token"][0]["alternatives"] == []
+
+
+def test_generate_searches_and_chooses_the_best(
+    folder: Path, model: LanguageModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--max-tokens", 8, "--device", "cpu")
+    found = model.search(model.prompt_ids("The cat"), 3, n=2, max_tokens=8)
+    out = run(capsys, "generate", folder, "The cat", *common, "--beams", 3, "-n", 2)
+    assert out == "".join(f"The cat{one.text}\n---\n" for one in found)
+    several = model.complete(
+        [model.prompt_ids("The cat")], Sampling(max_tokens=8, seed=2), n=5, log_probabilities=True
+    )
+    best = max(several[0], key=lambda one: one.log_probability / len(one.ids))
+    out = run(capsys, "generate", folder, "The cat", *common, "--best-of", 5, "--seed", 2)
+    assert out == f"The cat{best.text}\n"
+
+
+def test_generate_takes_a_vote(
+    folder: Path, model: LanguageModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("--seed", 4, "--max-tokens", 5, "--device", "cpu", "-n", 9)
+    vote = model.vote("The cat", "[a-z ]", n=9, seed=4, max_tokens=5)
+    main(["generate", str(folder), "The cat", *map(str, settings), "--vote", "[a-z ]"])
+    printed = capsys.readouterr()
+    assert printed.out.rstrip("\n") == vote.answer
+    assert f"of 9  {vote.answer}" in printed.err
+    out = run(capsys, "generate", folder, "The cat", *settings, "--vote", "[a-z ]", "--json")
+    assert json.loads(out)["counts"] == vote.counts
+
+
+def test_generate_with_a_draft_tells_what_was_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("--temperature", 0, "--max-tokens", 12, "--device", "cpu")
+    plain = run(capsys, "generate", folder, "The cat", *settings)
+    for stream in ("--stream", "--no-stream"):
+        arguments = ["generate", folder, "The cat", *settings, "--draft", folder, stream]
+        main([str(one) for one in arguments])
+        printed = capsys.readouterr()
+        assert printed.out == plain
+        assert "drafted tokens kept (100%)" in printed.err
+
+
 def test_score_prints_the_sum(
     folder: Path, model: LanguageModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,25 +125,6 @@ def test_score_prints_the_sum(
     assert "bits per byte" in table
 
 
-def test_chat_reads_lines_from_a_pipe(folder: Path) -> None:
-    lines = "The cat\n/temperature 0\n/nonsense\n/top-k x\n/again\n/undo\n/quit\nnever\n"
-    program = "import sys; from lilliput.cli import main; main(['chat', *sys.argv[1:]])"
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder), "--seed", "1", "--max-tokens", "5"],
-        input=lines.encode(),
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
-        timeout=120,
-        check=False,
-    )
-    error = done.stderr.decode()
-    assert done.returncode == 0, error
-    assert "temperature 0.0" in done.stdout.decode()
-    assert "/nonsense: no such command" in error
-    assert "/top-k x: give a number" in error
-    assert "Traceback" not in error
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -103,6 +137,12 @@ def test_chat_reads_lines_from_a_pipe(folder: Path) -> None:
         (("generate", "MODEL", "The", "--top-p", "2"), "top_p is 2"),
         (("generate", "MODEL", "The", "-n", "0"), "n is 0"),
         (("generate", "MODEL", "The", "--top", "0"), "--top 0"),
+        (("generate", "MODEL", "The", "--typical-p", "0"), "typical_p is 0"),
+        (("generate", "MODEL", "The", "--logit-bias", "x=1"), "ID=BIAS"),
+        (("generate", "MODEL", "The", "--beams", "0"), "n is 1"),
+        (("generate", "MODEL", "The", "--best-of", "1", "-n", "2"), "best_of is 1"),
+        (("generate", "MODEL", "The", "--vote", "("), "no regular expression"),
+        (("generate", "MODEL", "The", "--draft", "own"), "n_future_tokens"),
         (("generate", "MODEL", "The", "--device", "quantum"), "quantum"),
         (("generate", "MODEL", "the " * 100), "tokens long"),
         (("score", "MODEL", ""), "the text is empty"),
@@ -123,16 +163,3 @@ def test_mistakes_end_with_a_message_and_exit_2(
         main([str(folder) if one == "MODEL" else one for one in arguments])
     assert end.value.code == 2
     assert reason in capsys.readouterr().err
-
-
-def test_an_interrupt_stops_the_reply_and_not_the_chat(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object, **__: object) -> Iterator[str]:
-        yield " sat"
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(LanguageModel, "stream", interrupted)
-    result = CliRunner().invoke(chat.command, [str(folder)], input="The cat\n/text\n")
-    assert result.exit_code == 0
-    assert result.stdout.splitlines() == [" sat (stopped)", "The cat sat"]

@@ -9,16 +9,20 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
     TopKLogitsWarper,
     TopPLogitsWarper,
+    TypicalLogitsWarper,
 )
 
 from lilliput.errors import UserError
 from lilliput.generate.sampling import (
+    RowSettings,
     Sampling,
     choose,
+    draw,
     filtered_logits,
     keep_min_p,
     keep_top_k,
     keep_top_p,
+    keep_typical,
     penalise_repetition,
     uniform_draws,
 )
@@ -46,6 +50,51 @@ def test_top_p_as_transformers(seed: int, p: float) -> None:
 def test_min_p_as_transformers(seed: int, share: float) -> None:
     logits = random_logits(seed)
     assert torch.equal(keep_min_p(logits, share), MinPLogitsWarper(share)(None, logits))
+
+
+@given(seeds, st.floats(0.01, 0.999), st.integers(2, 600))
+def test_typical_as_transformers(seed: int, mass: float, size: int) -> None:
+    logits = random_logits(seed, vocabulary=size)
+    assert torch.equal(keep_typical(logits, mass), TypicalLogitsWarper(mass)(None, logits))
+
+
+@given(seeds, st.floats(0.3, 0.9999))
+@settings(max_examples=30)
+def test_top_p_of_flat_distributions_as_transformers(seed: int, p: float) -> None:
+    """More tokens are kept than are looked at first."""
+    logits = random_logits(seed, vocabulary=3000) / 6
+    assert torch.equal(keep_top_p(logits, p), TopPLogitsWarper(p)(None, logits))
+
+
+@given(seeds, st.data())
+@settings(max_examples=50)
+def test_rows_with_settings_of_their_own_choose_as_alone(seed: int, data: st.DataObject) -> None:
+    logits = random_logits(seed, rows=6)
+    uniforms = torch.from_numpy(uniform_draws(seed, 1, 6))
+    own = [
+        Sampling(
+            temperature=data.draw(st.sampled_from([0.0, 0.7, 1.0, 2.0])),
+            top_k=data.draw(st.sampled_from([0, 1, 5, 50])),
+            top_p=data.draw(st.sampled_from([1.0, 0.5, 0.9])),
+            min_p=data.draw(st.sampled_from([0.0, 0.1])),
+            typical_p=data.draw(st.sampled_from([1.0, 0.6])),
+        )
+        for _ in range(6)
+    ]
+    together = RowSettings(own)
+    chosen = together.choose(logits, uniforms[together.sampled_rows])
+    for row, sampling in enumerate(own):
+        alone = choose(logits[row : row + 1], sampling, uniforms[row : row + 1])
+        assert int(alone) == int(chosen[row])
+
+
+@given(seeds, st.integers(1, 700), st.floats(0, 1, exclude_max=True))
+def test_a_draw_inverts_the_cumulative_distribution(seed: int, size: int, uniform: float) -> None:
+    logits = random_logits(seed, rows=1, vocabulary=size)
+    cumulative = logits.double().softmax(-1).cumsum(-1)[0].numpy()
+    token = int(draw(logits, torch.tensor([uniform], dtype=torch.float64)))
+    assert cumulative[token] >= uniform - 1e-6
+    assert token == 0 or cumulative[token - 1] <= uniform + 1e-6
 
 
 @given(seeds, st.floats(0.2, 5), st.lists(st.integers(0, 39), min_size=1))
@@ -90,8 +139,8 @@ def test_the_extreme_draws_stay_inside_the_filter() -> None:
     logits = random_logits(5, rows=2)
     sampling = Sampling(top_k=3)
     kept = set(logits[0].topk(3).indices.tolist()), set(logits[1].topk(3).indices.tolist())
-    for draw in (0.0, 1 - 2**-53):
-        chosen = choose(logits, sampling, torch.full((2,), draw, dtype=torch.float64)).tolist()
+    for extreme in (0.0, 1 - 2**-53):
+        chosen = choose(logits, sampling, torch.full((2,), extreme, dtype=torch.float64)).tolist()
         assert chosen[0] in kept[0]
         assert chosen[1] in kept[1]
 
@@ -129,6 +178,11 @@ def test_samples_and_seeds_have_streams_of_their_own() -> None:
         ("min_p", -0.1),
         ("min_p", 1.5),
         ("repetition_penalty", 0.0),
+        ("typical_p", 0.0),
+        ("presence_penalty", float("nan")),
+        ("frequency_penalty", float("inf")),
+        ("logit_bias", {3: float("nan")}),
+        ("logit_bias", {-1: 1.0}),
         ("max_tokens", 0),
         ("seed", -1),
         ("seed", 2**64),

@@ -91,6 +91,36 @@ def test_a_long_shared_prompt_is_read_once(
     assert read <= tokens + len(completions) * (longest - tokens + 1)
 
 
+def test_beginnings_shared_at_several_depths_are_read_once(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header before all, a question before some, an answer of each."""
+    generator = torch.Generator().manual_seed(1)
+
+    def some(count: int) -> list[int]:
+        return torch.randint(0, 300, (count,), generator=generator).tolist()
+
+    header = some(20)
+    targets = []
+    for question in [some(20), some(22), some(17)]:
+        start = len(header) + len(question)
+        targets += [Target(header + question + some(4), start) for _ in range(4)]
+    targets.append(Target(header + some(30), 25))
+    alone = [log_probabilities(model.decoder, [target])[0] for target in targets]
+    read = 0
+    hidden = model.decoder.hidden
+
+    def counting(ids: torch.Tensor, **rest: object) -> torch.Tensor:
+        nonlocal read
+        read += ids.numel()
+        return hidden(ids, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model.decoder, "hidden", counting)
+    for scores, expected in zip(log_probabilities(model.decoder, targets), alone, strict=True):
+        torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)
+    assert read <= 20 + (20 + 22 + 17) + 12 * (4 + 3) + 30
+
+
 def test_a_token_across_the_boundary_counts_to_the_completion(model: LanguageModel) -> None:
     encode = model.tokenizer.encode
     prompt, completion = "the ca", "t sat"
@@ -134,7 +164,7 @@ def test_documents_together_equal_documents_alone(
 def test_bits_per_byte_of_a_uniform_model(model: LanguageModel) -> None:
     class Uniform(torch.nn.Module):
         config = model.decoder.config
-        head_weight = model.decoder.head_weight
+        device = model.decoder.device
 
         def hidden(self, ids: torch.Tensor, **_: object) -> torch.Tensor:
             return torch.zeros(*ids.shape, 1)

@@ -97,7 +97,7 @@ def test_refusals(tmp_path: Path) -> None:
     for change, message in (
         ({"model_type": "bert"}, "'bert' is not one Lilliput knows"),
         ({"hidden_act": "mish"}, "activation 'mish'"),
-        ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_type 'dynamic'"),
+        ({"rope_parameters": {"rope_type": "elastic", "factor": 2.0}}, "rope_type 'elastic'"),
         ({"num_hidden_layers": 5}, "lack blocks.4"),
         ({"intermediate_size": 16}, "has shape"),
     ):

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lilliput.errors import UserError
-from lilliput.generate.engine import Generation, Request
+from lilliput.generate import Engine, Request
 from lilliput.generate.sampling import Sampling
 from lilliput.generate.scoring import Target, log_probabilities
 from lilliput.model import FAMILIES, Decoder, initialise
@@ -228,20 +228,19 @@ def test_engine_and_scorer() -> None:
     model = random_model(shape())
     model.retriever = FromText()
     prompts = [tuple(some_ids(length, seed=length).tolist()) for length in (19, 44, 44, 7)]
-    requests = [Request(prompt, seed) for seed, prompt in enumerate(prompts)]
     sampling = Sampling(temperature=0.5, max_tokens=40)
+    requests = [Request(prompt, sampling, seed) for seed, prompt in enumerate(prompts)]
 
     def write(some: list[Request]) -> list[list[int]]:
-        generation = Generation(
-            model, some, sampling, end_tokens=[2, 3], vocabulary_size=VOCABULARY
-        )
+        engine = Engine(model, end_tokens=[2, 3], vocabulary_size=VOCABULARY, prefill_chunk=17)
         written: list[list[int]] = [[] for _ in some]
-        while generation.active:
-            for request, token in generation.step():
-                written[request].append(token)
+        place = {engine.submit(request): number for number, request in enumerate(some)}
+        while not engine.idle:
+            for event in engine.step():
+                written[place[event.ticket]] += [one.id for one in event.written]
         return written
 
-    requests[2] = Request(prompts[1], 2)
+    requests[2] = Request(prompts[1], sampling, 2)
     together = write(requests)
     assert together == [write([one])[0] for one in requests]
     assert max(map(len, together)) > 2 * CHUNK

@@ -1,8 +1,11 @@
 """What a state-space trunk remembers of the tokens it has seen: always the same few numbers."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from lilliput.model.cache import Piece
 from lilliput.model.mamba.config import MambaConfig
 
 
@@ -27,6 +30,10 @@ class RecurrentState:
             layers, rows, config.d_conv - 1, inner, device=device, dtype=dtype
         )
         self._states = torch.zeros(layers, rows, config.d_state, inner, device=device)
+
+    takes_back = False
+    divisible = False
+    """What a state has taken in cannot be taken apart again."""
 
     @property
     def memory_bytes(self) -> int:
@@ -57,8 +64,38 @@ class RecurrentState:
         """Count from `count` tokens later on; what they left in the state remains."""
         self.length -= count
 
+    def can_cut(self, length: int) -> bool:
+        """Whether what came after the first `length` tokens can be forgotten: only nothing can."""
+        return length == self.length
+
+    def cut(self, length: int) -> None:
+        """Forget nothing: see `can_cut`."""
+
+    def reorder(self, rows: Tensor) -> None:
+        """Row i becomes what row rows[i] was; indices [B] may repeat."""
+        self._inputs, self._states = self._inputs[:, rows], self._states[:, rows]
+        self.rows = len(rows)
+
+    def adopt(self, pieces: Sequence[Piece]) -> None:
+        """Add a row: the one that the only piece, a whole row of another state, names."""
+        [piece] = pieces
+        row, source = self.rows, piece.cache
+        self.length = max(self.length if row else 0, piece.stop - piece.start)
+        if row == self._inputs.shape[1]:
+            more = max(1, row // 2)
+            self._inputs = _with_rows(self._inputs, more)
+            self._states = _with_rows(self._states, more)
+        self._inputs[:, row] = source._inputs[:, piece.row]
+        self._states[:, row] = source._states[:, piece.row]
+        self.rows += 1
+
     def fill_from(self, source: "RecurrentState", rows: Tensor) -> None:
         """Become a copy of `source`'s rows with these indices [B], which may repeat."""
         self.length = source.length
         self._inputs.copy_(source._inputs[:, rows])
         self._states.copy_(source._states[:, rows])
+
+
+def _with_rows(stored: Tensor, count: int) -> Tensor:
+    """[L, B, …] with so many rows more, of zeros."""
+    return torch.cat((stored, stored.new_zeros(len(stored), count, *stored.shape[2:])), dim=1)

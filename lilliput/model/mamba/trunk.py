@@ -93,6 +93,11 @@ class Mamba(nn.Module):
         """The output head's matrix [V, D]: the embedding's own when tied."""
         return self.embedding.weight if self.config.tied else self.head.weight
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
+
     def make_cache(
         self,
         rows: int,

@@ -158,6 +158,19 @@ class RetroConfig(ModelConfig):
             of_text + read * of_neighbours + attended
         )
 
+    @property
+    def fitting_flops_per_token(self) -> float:
+        """`flops_per_token` where only retrieval is trained (RETRO-fit).
+
+        A frozen layer saves the gradient of its weights, a third of its share; one below the first
+        that retrieves is passed forwards only.
+        """
+        base = self.base.flops_per_token()
+        head = 6.0 * self.vocabulary_size * self.d_model
+        below = self.retrieval_layers[0] / self.n_layers
+        saved = head / 3 + (base - head) * (below * 2 / 3 + (1 - below) / 3)
+        return self.flops_per_token() - saved
+
     @classmethod
     def over(cls, base: ModelConfig, **changes: Any) -> Self:
         """The configuration of `base` with retrieval, which is trained on next tokens alone.
@@ -167,6 +180,11 @@ class RetroConfig(ModelConfig):
         own = {item.name: getattr(base, item.name) for item in fields(ModelConfig)}
         return cls.from_dict({**own, **_GIVEN, "base_family": base.family, **changes})
 
+
+RETRIEVAL_FIELDS = tuple(
+    item.name for item in fields(RetroConfig) if item.name not in ModelConfig.__dataclass_fields__
+)
+"""The fields that a decoder's configuration lacks."""
 
 _GIVEN = {"family": "retro", "n_future_tokens": 0}
 _LEAST = {

@@ -164,6 +164,5 @@ class NeighbourEncoder(nn.Module):
 
 def turn_of(config: RetroConfig, positions: Tensor, dtype: torch.dtype) -> Turn:
     """Rotary angles of positions [..., T] in chunk and neighbours."""
-    length = config.neighbour_length
-    cosine, sine = rotary_table(config.encoder, positions, local=False, length=length)
+    cosine, sine = rotary_table(config.encoder, positions, local=False)
     return cosine.to(dtype), sine.to(dtype)

@@ -53,7 +53,7 @@ class Retro(Decoder):
 
     def make_cache(self, rows: int, capacity: int) -> RetroCache:
         """An empty cache for so many rows of at most `capacity` tokens."""
-        return RetroCache(rows, capacity)
+        return RetroCache(rows, capacity, self.config.windows)
 
     def forward(
         self,
@@ -92,10 +92,7 @@ class Retro(Decoder):
         if document_starts is not None:
             positions = (positions - document_starts).clamp_min(0)
         residual = self._embedded(ids, positions, past + time)
-        sights = {
-            kind: self._sight(kind, positions, document_starts, past, residual)
-            for kind in dict.fromkeys(map(self.config.kind, range(self.config.n_layers)))
-        }
+        sights = self._sights(positions, document_starts, past, residual)
         memory = Memory(cache)
         retrieval: _Retrieval | None = None
         for layer, block in enumerate(self.blocks):

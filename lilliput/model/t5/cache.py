@@ -1,10 +1,13 @@
 """What a T5 decoder keeps of a text: its own keys and values, and the encoder's memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lilliput.model.cache import KeyValueCache
+from lilliput.model.cache import KeyValueCache, Piece
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,42 @@ class EncoderMemory:
             present=None if self.present is None else self.present[which],
         )
 
+    def with_row(self, other: "EncoderMemory", row: int) -> "EncoderMemory":
+        """This memory and, as its last, a row of another; what is shorter is padded on its left."""
+        length = max(self.keys[0].shape[2], other.keys[0].shape[2])
+        added = other.rows(slice(row, row + 1))
+        ours, theirs = self._padded(length), added._padded(length)
+        present = torch.cat((ours._presence(), theirs._presence()))
+        return EncoderMemory(
+            tuple(torch.cat(pair) for pair in zip(ours.keys, theirs.keys, strict=True)),
+            tuple(torch.cat(pair) for pair in zip(ours.values, theirs.values, strict=True)),
+            None if bool(present.all()) else present,
+        )
+
+    def _padded(self, length: int) -> "EncoderMemory":
+        missing = length - self.keys[0].shape[2]
+        if not missing:
+            return self
+        return EncoderMemory(
+            tuple(F.pad(keys, (0, 0, missing, 0)) for keys in self.keys),
+            tuple(F.pad(values, (0, 0, missing, 0)) for values in self.values),
+            F.pad(self._presence(), (missing, 0)),
+        )
+
+    def _presence(self) -> Tensor:
+        keys = self.keys[0]
+        if self.present is not None:
+            return self.present
+        return torch.ones(keys.shape[0], keys.shape[2], dtype=torch.bool, device=keys.device)
+
+    def copy(self) -> "EncoderMemory":
+        """The same in memory of its own."""
+        return EncoderMemory(
+            tuple(keys.clone() for keys in self.keys),
+            tuple(values.clone() for values in self.values),
+            None if self.present is None else self.present.clone(),
+        )
+
     def move_row(self, source: int, target: int) -> None:
         """Overwrite one row with another, in place."""
         present = () if self.present is None else (self.present,)
@@ -38,14 +77,22 @@ class EncoderMemory:
 class T5Cache(KeyValueCache):
     """The decoder's keys and values, and beside them the encoded prompts.
 
-    `length` counts decoder tokens alone, the start token among them. So a `capacity` for prompt and
-    answer together is never used up, and `drop_first`, which engines call to cut padding off when
-    it is, never called.
+    `length` counts decoder tokens alone, the start token among them.
     """
+
+    takes_back = False
+    divisible = False
+    """A prompt is read whole."""
 
     def __init__(self, rows: int, capacity: int) -> None:
         super().__init__(rows, capacity)
         self._memory: EncoderMemory | None = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes reserved, those of the encoded prompts among them."""
+        parts = (*self._memory.keys, *self._memory.values) if self._memory else ()
+        return super().memory_bytes + sum(part.nbytes for part in parts)
 
     @property
     def memory(self) -> EncoderMemory | None:
@@ -61,6 +108,20 @@ class T5Cache(KeyValueCache):
         if self._memory and row != self.rows - 1:
             self._memory.move_row(self.rows - 1, row)
         super().drop_row(row)
+
+    def reorder(self, rows: Tensor) -> None:
+        """Row i becomes what row rows[i] was; indices [B] may repeat."""
+        super().reorder(rows)
+        self._memory = self._memory.rows(rows) if self._memory else None
+
+    def adopt(self, pieces: Sequence[Piece]) -> None:
+        """Add a row that holds the only piece, a whole row of another cache."""
+        [piece], memory = pieces, self.memory if self.rows else None
+        super().adopt(pieces)
+        theirs = piece.cache._memory
+        assert theirs is not None
+        one = slice(piece.row, piece.row + 1)
+        self._memory = memory.with_row(theirs, piece.row) if memory else theirs.rows(one).copy()
 
     def fill_from(self, source: KeyValueCache, rows: Tensor) -> None:
         """Become a copy of `source`'s rows with these indices [B], which may repeat."""

@@ -55,6 +55,11 @@ class T5(nn.Module):
         return self.embedding.weight if self.config.tied else self.head.weight
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
+
+    @property
     def output_scale(self) -> float:
         """What hidden states are multiplied by before the head: not 1 where that is tied."""
         return self.config.d_model**-0.5 if self.config.tied else 1.0
@@ -95,18 +100,19 @@ class T5(nn.Module):
         Without a cache, or with an empty one, ids [B, T] are prompts: they are encoded, and the
         result [B, 1, D] is that of the start token, which predicts the answer's first. Later ids
         are T tokens of the answer, and the result is [B, T, D].
-        `document_starts` [B, 1], int64: how much padding each prompt has on its left; it counts
-        with the prompts alone, for the cache remembers it.
+        `document_starts` [B, 1], int64: how much padding each prompt has on its left, which the
+        cache remembers; with later ids, how many of the cache's columns are before each answer.
         """
         if cache is None or cache.length == 0:
             memory = self.memory_of(ids, present_after(document_starts, ids.shape[1]))
             if cache is not None:
                 cache.remember(memory)
             ids = ids.new_full((ids.shape[0], 1), self.config.start_token)
+            document_starts = None
         else:
             assert cache.memory is not None
             memory = cache.memory
-        return self.decode(ids, memory, cache=cache)
+        return self.decode(ids, memory, cache=cache, starts=document_starts)
 
     def answer_hidden(
         self, ids: Tensor, answers: Tensor, *, document_starts: Tensor | None = None
@@ -141,10 +147,23 @@ class T5(nn.Module):
         keys, values = zip(*pairs, strict=True)
         return EncoderMemory(keys, values, present)
 
-    def decode(self, ids: Tensor, memory: EncoderMemory, *, cache: T5Cache | None = None) -> Tensor:
-        """Decoder ids [B, T], those after the `cache.length` stored, → hidden [B, T, D]."""
+    def decode(
+        self,
+        ids: Tensor,
+        memory: EncoderMemory,
+        *,
+        cache: T5Cache | None = None,
+        starts: Tensor | None = None,
+    ) -> Tensor:
+        """Decoder ids [B, T], those after the `cache.length` stored, → hidden [B, T, D].
+
+        `starts` [B, 1], int64: how many of the cache's columns are before each row's first.
+        """
         past, time = cache.length if cache is not None else 0, ids.shape[1]
         bias = self.decoder_bias(time, past + time)
+        if starts is not None:
+            before = torch.arange(past + time, device=ids.device) < starts
+            bias = bias.masked_fill(before[:, None, None], float("-inf"))
         mask = None if memory.present is None else memory.present[:, None, None]
         residual = self.embedding(ids)
         blocks = cast(Iterable[DecoderBlock], self.blocks["decoder"])
