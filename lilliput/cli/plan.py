@@ -9,9 +9,9 @@ from lilliput.cli.recipe_options import RecipeCommand, sections
 
 
 @click.command(cls=RecipeCommand)
-@click.argument("source", metavar="RECIPE|TOKENS")
+@click.argument("source", metavar="RECIPE|TOKENS", required=False)
 @json_option
-def command(source: str, as_json: bool, **overrides: Any) -> None:
+def command(source: str | None, as_json: bool, **overrides: Any) -> None:
     """Predict what `lilliput train` with the same arguments would make, and how long it takes.
 
     \b
@@ -33,7 +33,7 @@ def command(source: str, as_json: bool, **overrides: Any) -> None:
             "batch_tokens": found.batch_tokens,
             "precision": str(found.precision).removeprefix("torch."),
             "matmul_peak_gflops": found.peak_flops / 1e9,
-            "flops_per_token": config.flops_per_token(),
+            "flops_per_token": found.method.flops_per_token,
             "expected_tokens": round(found.expected_tokens),
             "expected_minutes": found.expected_seconds / 60,
         },

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,10 +47,10 @@ def read_pairs(
     if reader is None:
         raise UserError(f"{path}: of no known kind; pairs are read from {', '.join(_READERS)}")
     for row in reader(path, (input_field, answer_field)):
-        text = _text(row, input_field, "data.input_field")
+        text = _text(row, input_field)
         if not text.strip():
             raise UserError(f"{row.where}, field {input_field!r}: there is nothing in it")
-        yield TextPair(text, _text(row, answer_field, "data.answer_field"))
+        yield TextPair(text, _text(row, answer_field))
 
 
 def split_pairs(
@@ -126,12 +126,11 @@ def _parquet_rows(path: Path, fields: tuple[str, str]) -> Iterator[_Row]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            columns = [name for name in fields if name in names]
-            if len(columns) < len(set(fields)):
-                yield _Row(str(path), dict.fromkeys(names, ""))
-                return
+            for field in fields:
+                if field not in names:
+                    raise UserError(_no_field(str(path), field, names))
             number = 0
-            for batch in file.iter_batches(batch_size=1024, columns=columns):
+            for batch in file.iter_batches(batch_size=1024, columns=list(set(fields))):
                 for values in batch.to_pylist():
                     number += 1
                     yield _Row(f"{path}, row {number}", values)
@@ -148,12 +147,9 @@ _READERS = {
 }
 
 
-def _text(row: _Row, field: str, option: str) -> str:
+def _text(row: _Row, field: str) -> str:
     if field not in row.values:
-        there = ", ".join(list(row.values)[:12]) or "none"
-        raise UserError(
-            f"{row.where}: no field {field!r} (fields: {there}); name yours with {option}"
-        )
+        raise UserError(_no_field(row.where, field, row.values))
     value = row.values[field]
     if not isinstance(value, str):
         raise UserError(f"{row.where}, field {field!r}: expected text, found {value!r:.40}")
@@ -164,3 +160,11 @@ def _text(row: _Row, field: str, option: str) -> str:
             f"{row.where}, field {field!r}: half a surrogate pair, which is no Unicode text"
         ) from None
     return value
+
+
+def _no_field(where: str, field: str, names: Iterable[str]) -> str:
+    there = ", ".join(list(names)[:12]) or "none"
+    return (
+        f"{where}: no field {field!r} (fields: {there}); name yours with data.input_field and "
+        "data.answer_field"
+    )

@@ -16,7 +16,7 @@ def model_card(
 ) -> str:
     """Markdown for the model folder's README.md, with the front matter model hubs read."""
     config = plan.config
-    flops = tokens * config.flops_per_token()
+    flops = tokens * plan.method.flops_per_token
     rows = {
         "Parameters": f"{config.parameters:,} ({config.block_parameters:,} in blocks)",
         "Family": config.family,
@@ -29,6 +29,10 @@ def model_card(
         "Validation": f"{validation.bits_per_byte:.4f} bits per byte "
         f"({validation.loss:.4f} nats per token over {validation.tokens:,} tokens)",
     }
+    if plan.base:
+        rows["Begun from"] = plan.base.folder.as_posix()
+    for name, value in validation.measures.items():
+        rows[name.replace("_", " ").capitalize()] = f"{value:.1%}"
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""---
 library_name: transformers

@@ -126,7 +126,11 @@ def _event_line(record: Record) -> str:
     if record["kind"] == "event":
         return f"{step}  {record.get('message', '')}"
     loss, bits = record.get("loss", float("nan")), record.get("bits_per_byte", float("nan"))
-    return f"{step}  validation  {bits:.4f} bits/byte  loss {loss:.4f}"
+    measures = "".join(
+        f"  {name.replace('_', ' ')} {value:.1%}"
+        for name, value in record.get("measures", {}).items()
+    )
+    return f"{step}  validation  {bits:.4f} bits/byte  loss {loss:.4f}{measures}"
 
 
 @dataclass
@@ -269,6 +273,9 @@ class PanelView:
         prompt, text = (_printable(str(self._sample.get(name, ""))) for name in ("prompt", "text"))
         if len(text) > _SAMPLE_CHARACTERS:
             text = f"{text[:_SAMPLE_CHARACTERS].rsplit(' ', 1)[0]} …"
+        if "expected" in self._sample:
+            expected = _printable(str(self._sample["expected"]))
+            prompt, text = f"{prompt} ", f"{text}  (expected: {expected})"
         return Text.assemble(
             (f"step {number(self._sample.get('step', 0))}  ", "dim"), (prompt, "bold"), text
         )

@@ -196,7 +196,7 @@ def _step_record(
     settings = loop.optimizer.settings
     rates = {"adamw": (settings.learning_rate or 0.0) * share}
     if settings.name == "muon":
-        rates["muon"] = settings.matrix_learning_rate * share
+        rates["muon"] = settings.matrix_peak * share
     left = state.seconds * (1 - progress) / progress if progress > 0 else None
     if loop.budget.by_the_clock:
         left = max(0.0, 60 * loop.budget.amount - state.seconds)

@@ -1,80 +1,89 @@
-"""How a trunk is pre-trained: its objective, and what its batches are made of."""
+"""What a run trains on and towards: a new way of training is a new one of these."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from lilliput.generate.retrieval import index_of
-from lilliput.model import TrunkConfig
-from lilliput.model.retro.config import RetroConfig
-from lilliput.model.t5.config import T5Config
-from lilliput.tokens import Batches, Tokens
-from lilliput.tokens.batches import Align
-from lilliput.tokens.neighbours import LeakageControl
-from lilliput.tokens.span_corruption import corrupt_rows
+from lilliput.generate.language_model import LanguageModel
+from lilliput.tokens import Position
+from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training.loop import BatchSource
-from lilliput.training.objective import Objective, compiled_next_token, next_token
-from lilliput.training.retrieval import (
-    RetrievedBatches,
-    neighbours_of_rows,
-    retrieved_next_token,
-)
-from lilliput.training.text_to_text import CorruptedBatches, span_corruption, text_to_text
+from lilliput.training.objective import Objective
+
+Sample = dict[str, str]
+"""`prompt` and `text`, and `expected` where it is known what the text should be."""
 
 
-@dataclass(frozen=True)
-class Method:
-    """A way of pre-training.
+class ClosableBatches(BatchSource, Protocol):
+    """Batches from something that is to be closed."""
 
-    `batches` turns plain batches into what the objective takes, given the run's seed and device;
-    `held_out` does the same with the inputs and targets of a validation window batch.
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class HeldOut(Protocol):
+    """Batches to validate on, each scored target once: as `objective` takes them, on the CPU.
+
+    `tokens` are the targets and `bytes` those of the UTF-8 text they stand for. Where a batch
+    scores some of them only, the bytes count in proportion.
     """
 
-    objective: Objective
-    batches: Callable[[Batches, int, torch.device], BatchSource]
-    held_out: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+    @property
+    def tokens(self) -> int:
+        """How many targets there are."""
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of text they stand for."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        """The batches."""
 
 
-def method_for(config: TrunkConfig, tokens: Tokens, align: Align, compiled: bool) -> Method:
-    """Span corruption for encoder-decoders (arXiv 1910.10683), the next token for all others.
+class Method(Protocol):
+    """A way of training one model, as the run asks for it.
 
-    With the neighbours of the tokens' training split where the model retrieves.
+    Its plain numbers are known before anything heavy is opened, for `lilliput plan`.
     """
-    if isinstance(config, T5Config):
-        return _corrupting(config, tokens.manifest.end_of_text)
-    if isinstance(config, RetroConfig):
-        return _retrieving(config, tokens, align)
-    objective = compiled_next_token() if compiled else next_token
-    return Method(objective, lambda plain, *_: plain, lambda inputs, targets: (inputs, targets))
 
+    row_tokens: int
+    """Tokens that a row of a batch takes, on average."""
+    scored_tokens: float
+    """How many of them are scored."""
+    flops_per_token: float
+    """Training FLOPs, forward and backward, a scored token."""
+    remarks: tuple[str, ...]
+    """What the user should know of the data, for the run's first lines."""
 
-def _retrieving(config: RetroConfig, tokens: Tokens, align: Align) -> Method:
-    index = index_of(tokens, config.chunk_length)
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What the model's ids mean."""
 
-    def batches(plain: Batches, seed: int, device: torch.device) -> BatchSource:
-        return RetrievedBatches(plain, index, config, seed=seed, align=align, device=device)
+    @property
+    def identity(self) -> str:
+        """Changes when the data does."""
 
-    def held_out(inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
-        found = neighbours_of_rows(
-            index, inputs.numpy(), targets.numpy(), None, None,
-            count=config.n_neighbours, control=LeakageControl(),
-        )  # fmt: skip
-        return inputs, targets, torch.from_numpy(found)
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text that a scored token stands for."""
 
-    return Method(retrieved_next_token, batches, held_out)
+    def objective(self, *, compiled: bool) -> Objective:
+        """What a batch's loss is, with torch.compile if asked for and there is something to."""
 
+    def batches(self, position: Position, batch_size: int, device: torch.device) -> ClosableBatches:
+        """Batches of so many rows, from `position` on."""
 
-def _corrupting(config: T5Config, end_of_text: int) -> Method:
-    settings = span_corruption(config, end_of_text)
+    def held_out(self, most_tokens: int) -> HeldOut:
+        """What to validate on: about `most_tokens` scored tokens, always the same."""
 
-    def batches(plain: Batches, seed: int, device: torch.device) -> BatchSource:
-        return CorruptedBatches(plain, settings, seed=seed, device=device)
+    def measures(self, writer: LanguageModel, held_out: HeldOut) -> dict[str, float]:
+        """What is measured of the text that a model writes, by name; each from 0 to 1."""
 
-    def held_out(inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
-        windows = torch.where(targets == -100, end_of_text, inputs).numpy()
-        parts = corrupt_rows(windows, settings, [(row,) for row in range(len(windows))])
-        return tuple(map(torch.from_numpy, parts))
+    def samples(self, writer: LanguageModel) -> Iterator[Sample]:
+        """What the model writes now."""
 
-    return Method(text_to_text, batches, held_out)
+    def note(self, folder: Path) -> None:
+        """Leave in the model folder what a user of the model must know of its training."""

@@ -22,6 +22,8 @@ _STATE_SPACE = (".decay_log", ".convolution.weight", ".step.weight", ".selection
 SELECTION_BIAS = ".selection_bias"
 """End of the names of biases that balance experts: their gradient is the load above the mean, and
 the optimiser steps against its sign (arXiv 2408.15664)."""
+MATRIX_LEARNING_RATE = 0.03
+"""Of Muon, for new weights; of any width, as its update has a fixed spectral norm."""
 _LARGEST_SINGULAR_VALUE = 1.95
 """What step 2 expects at most (1.99), with room for rounding."""
 
@@ -33,11 +35,16 @@ class OptimizerSettings:
     name: Literal["muon", "adamw"] = field(
         default="muon", metadata={"help": "muon (matrices; AdamW the rest) or adamw for all"}
     )
-    matrix_learning_rate: float = field(
-        default=0.03, metadata={"help": "peak learning rate of Muon"}
+    matrix_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "peak learning rate of Muon: 0.03; less for a model begun from another"},
     )
     learning_rate: float | None = field(
-        default=None, metadata={"help": "peak learning rate of AdamW; by the model's width"}
+        default=None,
+        metadata={
+            "help": "peak learning rate of AdamW; by the model's width, and less for a model begun "
+            "from another"
+        },
     )
     embedding_learning_rate: float | None = field(
         default=None, metadata={"help": "AdamW's for the embedding; by the model's width"}
@@ -57,6 +64,11 @@ class OptimizerSettings:
     gradient_clip: float = field(
         default=1.0, metadata={"help": "largest norm of the whole gradient; 0 leaves it"}
     )
+
+    @property
+    def matrix_peak(self) -> float:
+        """Peak learning rate of Muon, where it is left open that of new weights."""
+        return self.matrix_learning_rate or MATRIX_LEARNING_RATE
 
     def __post_init__(self) -> None:
         if self.name not in ("muon", "adamw"):
@@ -123,7 +135,7 @@ class Optimizer:
         for group in self.adamw.param_groups:
             group["lr"] = group["peak"] * share
         self.adamw.step()
-        rate = self.settings.matrix_learning_rate * share
+        rate = self.settings.matrix_peak * share
         for index, names in enumerate(self.stacks):
             matrices = torch.cat([_matrices(gradients[name]) for name in names])
             update = self._muon_update(index, matrices)

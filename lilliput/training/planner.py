@@ -6,12 +6,18 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from lilliput.errors import UserError
+from lilliput.generate.framing import load_framing
 from lilliput.machine import best_precision, matmul_peak
 from lilliput.model import TrunkConfig, becomes, shape_of
-from lilliput.tokens import TokensManifest
+from lilliput.tokens import Tokens, open_tokens
+from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training.budget import Budget
-from lilliput.training.optimizers import OptimizerSettings
+from lilliput.training.method import Method
+from lilliput.training.optimizers import MATRIX_LEARNING_RATE, OptimizerSettings
+from lilliput.training.pairs import Pairs
 from lilliput.training.recipe import Recipe
+from lilliput.training.start import Base, config_from, is_fitted, open_base
+from lilliput.training.windows import windows_for
 
 _REFERENCE_WIDTH = 192
 _DEEPEST = 24
@@ -23,7 +29,11 @@ _CHINCHILLA_TOKENS_PER_PARAMETER = 20.0
 _MINUTE_ON_A_LAPTOP = 1e13
 """FLOPs. See `tokens_per_parameter`."""
 
+_SHARE_OF_TRAINED = 0.3
+"""Of the learning rates of new weights, for those that were trained before: docs/tuning.md."""
 _COMPILE_PAYS_AFTER_SECONDS = 300.0
+_FAMILY = "lilliput"
+_CONTEXT_LENGTH = 512
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,8 @@ class Plan:
 
     recipe: Recipe
     config: TrunkConfig
+    base: Base | None
+    method: Method
     budget: Budget
     optimizer: OptimizerSettings
     batch_tokens: int
@@ -48,33 +60,42 @@ class Plan:
         return becomes(self.config)
 
 
-def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Plan:
-    """Fill in whatever the recipe leaves open, for this corpus and this machine.
+def plan_run(recipe: Recipe, device: torch.device) -> Plan:
+    """Fill in whatever the recipe leaves open, for its data and this machine.
 
     Measures the machine's matrix-product rate (a fraction of a second). Raises UserError if the
-    recipe contradicts itself or the corpus.
+    recipe contradicts itself, its data or the model it starts from.
     """
     budget = recipe.train.budget()
     precision = _precision(recipe, device)
+    base = open_base(recipe.train.start_from) if recipe.train.start_from else None
+    tokens = None if recipe.data.pairs else open_tokens(recipe.data.tokens)
+    tokenizer = _tokenizer(recipe, base, tokens)
     peak = matmul_peak(device, precision)
     rate = peak * _USUAL_SHARE_OF_PEAK
-    config = _config(recipe, tokens, budget, rate)
-    flops = config.flops_per_token()
-    batch = _batch_tokens(recipe, config)
+    if base is None:
+        config = _config(recipe, tokenizer, budget, rate)
+    else:
+        config = config_from(base, recipe.model)
+    method = _method(recipe, config, base, tokens, tokenizer)
+    flops = method.flops_per_token
+    batch = _batch_tokens(recipe, config, method.row_tokens)
     expected_tokens = {
         "tokens": budget.amount,
-        "steps": budget.amount * batch,
+        "steps": budget.amount * batch / method.row_tokens * method.scored_tokens,
         "flops": budget.amount / flops,
         "minutes": 60 * budget.amount * rate / flops,
     }[budget.kind]
-    micro = _micro_batch_tokens(recipe, config, batch, device)
-    optimizer = optimizer_for(recipe.optimizer, config)
+    micro = _micro_batch_tokens(recipe, method.row_tokens, batch, device)
+    trained_before = base is not None and not is_fitted(config, base)
+    optimizer = optimizer_for(recipe.optimizer, config, trained_before=trained_before)
     seconds = 60 * budget.amount if budget.by_the_clock else expected_tokens * flops / rate
     compiled = pays_to_compile(recipe.train.compile, device, seconds)
     complete = replace(
         recipe,
         model=replace(
             recipe.model,
+            family=config.family,
             depth=config.n_layers,
             size=None,
             **{name: getattr(config, name) for name in _derived_fields(recipe, config)},
@@ -93,6 +114,8 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
     return Plan(
         complete,
         config,
+        base,
+        method,
         budget,
         optimizer,
         batch,
@@ -105,20 +128,25 @@ def plan_run(recipe: Recipe, tokens: TokensManifest, device: torch.device) -> Pl
     )
 
 
-def optimizer_for(settings: OptimizerSettings, config: TrunkConfig) -> OptimizerSettings:
+def optimizer_for(
+    settings: OptimizerSettings, config: TrunkConfig, *, trained_before: bool = False
+) -> OptimizerSettings:
     """The settings with the learning rates that are left open, for this width.
 
     Muon's rate does not depend on width (its update has a fixed spectral norm); AdamW's falls with
     the square root of it, as in nanochat. The peaks are those of a sweep at width 192
-    (benchmarks/RESULTS.md); AdamW alone takes a third, near what nanoGPT uses at its sizes.
+    (benchmarks/RESULTS.md); AdamW alone takes a third, near what nanoGPT uses at its sizes. Weights
+    that were trained before are moved more gently.
     """
-    narrower = math.sqrt(_REFERENCE_WIDTH / config.d_model)
+    gentler = _SHARE_OF_TRAINED if trained_before else 1.0
+    narrower = gentler * math.sqrt(_REFERENCE_WIDTH / config.d_model)
     peak = (0.01 if settings.name == "muon" else 0.003) * narrower
     embedding = peak if config.tied or settings.name == "adamw" else 0.1 * narrower
     if config.tied:  # a head whose logits are scaled down must grow by as much
         embedding /= getattr(config, "logit_scale", 1.0)
     return replace(
         settings,
+        matrix_learning_rate=settings.matrix_learning_rate or gentler * MATRIX_LEARNING_RATE,
         learning_rate=settings.learning_rate or peak,
         embedding_learning_rate=settings.embedding_learning_rate or embedding,
     )
@@ -168,10 +196,32 @@ def tokens_per_parameter(flops: float) -> float:
     return min(max(ratio, _FEWEST_TOKENS_PER_PARAMETER), _CHINCHILLA_TOKENS_PER_PARAMETER)
 
 
-def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float) -> TrunkConfig:
-    overrides = recipe.model.overrides()
+def _tokenizer(recipe: Recipe, base: Base | None, tokens: Tokens | None) -> Tokenizer:
+    """That of the tokens; of a run on pairs that of the model, or beside the tokens' shards."""
+    if tokens is None:
+        return base.tokenizer if base else Tokenizer.load(recipe.data.tokens)
+    if base is not None:
+        base.check_tokenizer(tokens.tokenizer, str(tokens.folder))
+    return tokens.tokenizer
+
+
+def _method(
+    recipe: Recipe,
+    config: TrunkConfig,
+    base: Base | None,
+    tokens: Tokens | None,
+    tokenizer: Tokenizer,
+) -> Method:
+    if tokens is None:
+        framing = load_framing(base.folder) if base else None
+        return Pairs(config, tokenizer, recipe, framing)
+    return windows_for(config, tokens, recipe, fitted=is_fitted(config, base))
+
+
+def _config(recipe: Recipe, tokenizer: Tokenizer, budget: Budget, rate: float) -> TrunkConfig:
+    overrides = {"context_length": _CONTEXT_LENGTH, **recipe.model.overrides()}
     depth = recipe.model.depth or overrides.get("n_layers")
-    family, context = recipe.model.family, recipe.model.context_length
+    family = recipe.model.family or _FAMILY
     if depth is None and recipe.model.size is None:
         if budget.kind in ("flops", "minutes"):
             flops = budget.amount if budget.kind == "flops" else 60 * budget.amount * rate
@@ -182,16 +232,16 @@ def _config(recipe: Recipe, tokens: TokensManifest, budget: Budget, rate: float)
             )
         depth = choose_depth(
             flops,
-            vocabulary_size=tokens.vocabulary_size,
+            vocabulary_size=tokenizer.vocabulary_size,
             family=family,
-            context_length=context,
+            context_length=overrides["context_length"],
         )
     return shape_of(
         family,
         depth=depth,
         size=recipe.model.size,
-        vocabulary_size=tokens.vocabulary_size,
-        end_of_text=tokens.end_of_text,
+        vocabulary_size=tokenizer.vocabulary_size,
+        end_of_text=tokenizer.end_of_text,
         **overrides,
     )
 
@@ -212,27 +262,21 @@ def _by_length(given: int | None, wanted: float, least: int, most: int) -> int:
     return given if given is not None else int(min(max(wanted, least), most))
 
 
-def _batch_tokens(recipe: Recipe, config: TrunkConfig) -> int:
-    """Tokens a step: more for bigger models, as nanochat's and SmolLM's runs do."""
-    context = config.context_length
+def _batch_tokens(recipe: Recipe, config: TrunkConfig, row: int) -> int:
+    """Tokens a step, rows of `row`: more for bigger models, as nanochat's and SmolLM's runs do."""
     wanted = recipe.data.batch_tokens
     if wanted is None:
         wanted = 4096 * 2 ** max(0, round(2 * math.log2(config.d_model / 256)))
-    if wanted < context and recipe.data.batch_tokens is not None:
-        raise UserError(
-            f"data.batch_tokens ({wanted}) is less than one window of "
-            f"model.context_length ({context})"
-        )
-    return max(1, wanted // context) * context
+    if wanted < row and recipe.data.batch_tokens is not None:
+        one = "the mean pair" if recipe.data.pairs else "one window of model.context_length"
+        raise UserError(f"data.batch_tokens ({wanted}) is less than {one} ({row})")
+    return max(1, wanted // row) * row
 
 
-def _micro_batch_tokens(
-    recipe: Recipe, config: TrunkConfig, batch: int, device: torch.device
-) -> int:
+def _micro_batch_tokens(recipe: Recipe, row: int, batch: int, device: torch.device) -> int:
     """Tokens computed at once: on a CPU few, so that activations stay near its caches."""
-    context = config.context_length
     wanted = recipe.data.micro_batch_tokens or (8192 if device.type == "cpu" else 65_536)
-    windows = max(1, min(wanted, batch) // context)
-    while (batch // context) % windows:
-        windows -= 1
-    return windows * context
+    rows = max(1, min(wanted, batch) // row)
+    while (batch // row) % rows:
+        rows -= 1
+    return rows * row

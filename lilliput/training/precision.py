@@ -11,17 +11,28 @@ from lilliput.model import Trunk
 class MasterWeights:
     """The weights the optimiser moves, float32, and the model's copies of them.
 
+    Those that want no gradient are frozen: kept as they are, and never touched.
     Computing in bfloat16 from weights stored in bfloat16 costs nothing at each layer (autocast
     casts every weight in every layer of every pass); the small updates survive in the masters.
     """
 
     def __init__(self, model: Trunk, dtype: torch.dtype) -> None:
-        self.weights = {
+        trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        masters = {
             name: parameter.detach().float().clone() for name, parameter in model.named_parameters()
         }
+        self.weights = {name: master for name, master in masters.items() if name in trained}
+        self.frozen = {name: master for name, master in masters.items() if name not in trained}
         self.model = model.to(dtype)
-        self.copies = dict(self.model.named_parameters())
+        self.copies = {
+            name: copy for name, copy in self.model.named_parameters() if name in trained
+        }
         self.gradients = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
+
+    @property
+    def complete(self) -> dict[str, Tensor]:
+        """All float32 weights of the model, the frozen ones among them."""
+        return self.frozen | self.weights
 
     def publish(self) -> None:
         """Copy the masters into the model."""

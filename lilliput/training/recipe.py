@@ -6,13 +6,13 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
 from lilliput.errors import UserError
 from lilliput.files import write_text
-from lilliput.model import ModelConfig, field_types
+from lilliput.model.retro.config import RetroConfig
 from lilliput.training.budget import BudgetSettings
 from lilliput.training.optimizers import OptimizerSettings
 from lilliput.training.schedule import Schedule
@@ -23,32 +23,36 @@ def _setting(default: Any, text: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Dial:
+class ModelDial:
     """The dial and what overrides it; a value left out is derived."""
 
-    family: str = _setting("lilliput", "name of the row in the table of families")
+    family: str | None = _setting(
+        None, "name of the row in the table of families: lilliput, or that of train.start_from"
+    )
     depth: int | None = _setting(None, "the one dial: layers, from which the rest follows")
     size: str | None = _setting(None, "a named size instead of the dial: xs, s, m, l or xl")
-    context_length: int = _setting(512, "longest sequence in tokens")
+    context_length: int | None = _setting(
+        None, "longest sequence in tokens: 512, or that of train.start_from"
+    )
 
     def overrides(self) -> dict[str, Any]:
-        """The ModelConfig fields that are set."""
+        """The configuration's fields that are set."""
         values = {name: value for name, value in vars(self).items() if value is not None}
         dial = ("family", "depth", "size")
         return {name: value for name, value in values.items() if name not in dial}
 
 
-def _model_settings() -> type[_Dial]:
-    """`_Dial` with every field of ModelConfig as an optional override."""
-    given = {item.name for item in dataclasses.fields(_Dial)} | {"vocabulary_size"}
-    kinds = field_types()
+def _model_settings() -> type[ModelDial]:
+    """`ModelDial` with every field of decoders, retrieving ones too, as an optional override."""
+    given = {item.name for item in dataclasses.fields(ModelDial)} | {"vocabulary_size"}
+    kinds = get_type_hints(RetroConfig)
     overrides = [
         (item.name, kinds[item.name] | None, _setting(None, item.metadata["help"]))
-        for item in dataclasses.fields(ModelConfig)
+        for item in dataclasses.fields(RetroConfig)
         if item.name not in given
     ]
     return dataclasses.make_dataclass(
-        "ModelSettings", overrides, bases=(_Dial,), frozen=True, kw_only=True
+        "ModelSettings", overrides, bases=(ModelDial,), frozen=True, kw_only=True
     )
 
 
@@ -59,7 +63,23 @@ ModelSettings = _model_settings()
 class DataSettings:
     """Where batches come from."""
 
-    tokens: str = _setting("tokens", "folder of token shards")
+    tokens: str = _setting(
+        "tokens", "folder of token shards; of a run on pairs with new weights, its tokenizer alone"
+    )
+    pairs: str | None = _setting(
+        None, "file of pairs to train on instead: .jsonl, .csv, .tsv or .parquet"
+    )
+    input_field: str = _setting("input", "field of a pair that the model is given")
+    answer_field: str = _setting("answer", "field of a pair that the model should answer")
+    frame: str | None = _setting(
+        None,
+        "what a pair's input becomes, {input} standing for it: that of train.start_from, or "
+        "{input} and, for a model without an encoder, a line break",
+    )
+    held_out_pairs: str | None = _setting(
+        None, "file of pairs to validate on; else a share of data.pairs"
+    )
+    held_out_share: float = _setting(0.05, "share of data.pairs that is only validated on")
     align: Literal["document", "random"] = _setting(
         "document", "windows packed from whole documents, or plain random windows"
     )
@@ -71,11 +91,22 @@ class DataSettings:
         None, "tokens computed at once; a step accumulates them to batch_tokens"
     )
 
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out_share < 1:
+            raise UserError(
+                f"data.held_out_share is {self.held_out_share}: it must be between 0 and 1"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(BudgetSettings):
     """How long the loop runs, how, and what it leaves behind."""
 
+    start_from: str | None = _setting(
+        None,
+        "model folder or run whose weights to begin with; with --model.family retro it is given "
+        "retrieval, its own weights frozen",
+    )
     seed: int = _setting(0, "of the weights, the data order and the samples")
     device: str = _setting("auto", "auto, cpu, cuda, mps")
     precision: Literal["auto", "bfloat16", "float32"] = _setting(
@@ -115,7 +146,7 @@ class RunSettings(BudgetSettings):
 class Recipe:
     """Everything that defines a run. Sections are TOML tables of the same names."""
 
-    model: _Dial = field(default_factory=ModelSettings)
+    model: ModelDial = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     schedule: Schedule = field(default_factory=Schedule)

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ import torch
 
 from lilliput.errors import UserError, WorkFailed
 from lilliput.generate.language_model import LanguageModel
-from lilliput.generate.retrieval import note_tokens
 from lilliput.machine import (
     choose_device,
     describe_device,
@@ -26,16 +25,8 @@ from lilliput.machine import (
 )
 from lilliput.machine.energy import energy_meter
 from lilliput.machine.meters import memory_bytes
-from lilliput.model import build, initialise, load_config, save_model
-from lilliput.model.retro.config import RetroConfig
-from lilliput.tokens import (
-    Batches,
-    Position,
-    Tokens,
-    ValidationWindows,
-    open_tokens,
-    validation_windows,
-)
+from lilliput.model import build, load_config, save_model
+from lilliput.tokens import Position
 from lilliput.training.card import model_card
 from lilliput.training.checkpoints import (
     Checkpoint,
@@ -46,7 +37,7 @@ from lilliput.training.checkpoints import (
 )
 from lilliput.training.live import RecordSink, live_view
 from lilliput.training.loop import Hooks, Loop, LoopState, enable_determinism, passed, run_loop
-from lilliput.training.method import method_for
+from lilliput.training.method import HeldOut
 from lilliput.training.metrics import MetricsFile
 from lilliput.training.optimizers import Optimizer
 from lilliput.training.planner import Plan, plan_run
@@ -54,6 +45,7 @@ from lilliput.training.precision import MasterWeights
 from lilliput.training.recipe import Recipe, read_recipe, write_recipe
 from lilliput.training.run_report import write_run_report
 from lilliput.training.run_summary import read_summary
+from lilliput.training.start import first_model
 from lilliput.training.tensorboard import tensorboard_writer
 from lilliput.training.validation import Validation, validate
 
@@ -72,6 +64,7 @@ class RunResult:
     tokens: int
     seconds: float
     bits_per_byte: float | None
+    measures: Mapping[str, float]
     parameters: int
 
     @property
@@ -91,9 +84,7 @@ def start_run(recipe: Recipe, folder: Path, *, started: float | None = None) -> 
             f"{folder} holds a run already: go on with `lilliput resume {folder}`, "
             "or choose another name with --name"
         )
-    tokens_folder = Path(recipe.data.tokens).resolve()
-    recipe = replace(recipe, data=replace(recipe.data, tokens=tokens_folder.as_posix()))
-    return _execute(recipe, folder, started)
+    return _execute(_with_whole_paths(recipe), folder, started)
 
 
 def resume_run(folder: Path) -> RunResult:
@@ -117,15 +108,14 @@ def _execute(recipe: Recipe, folder: Path, started: float) -> RunResult:
     device = choose_device(recipe.train.device)
     enable_determinism(device)
     torch.manual_seed(recipe.train.seed)
-    tokens = open_tokens(recipe.data.tokens)
-    plan = plan_run(recipe, tokens.manifest, device)
+    plan = plan_run(recipe, device)
     write_recipe(plan.recipe, folder / "recipe.toml")
     clear_leftovers(folder)
     checkpoints = list_checkpoints(folder)
     checkpoint = load_checkpoint(checkpoints[-1]) if checkpoints else None
     with ExitStack() as stack:
         try:
-            return _Run(plan, folder, tokens, device, checkpoint, started, stack).train()
+            return _Run(plan, folder, device, checkpoint, started, stack).train()
         except torch.OutOfMemoryError:
             raise WorkFailed(
                 f"{describe_device(device)} has too little memory for "
@@ -141,20 +131,18 @@ class _Run:
         self,
         plan: Plan,
         folder: Path,
-        tokens: Tokens,
         device: torch.device,
         checkpoint: Checkpoint | None,
         started: float,
         stack: ExitStack,
     ) -> None:
-        self.plan, self.folder, self.tokens, self.device = plan, folder, tokens, device
-        self.settings = plan.recipe.train
+        self.plan, self.folder, self.device = plan, folder, device
+        self.method, self.settings = plan.method, plan.recipe.train
         self.peak_flops = plan.peak_flops
-        self.identity = f"{tokens.manifest.corpus_hash} {tokens.manifest.tokenizer_hash}"
+        self.identity = self.method.identity + (f" {plan.base.identity}" if plan.base else "")
         saved = dict(checkpoint.state) if checkpoint else {}
         self._check_identity(saved)
-        model = build(plan.config)
-        initialise(model, self.settings.seed)
+        model = first_model(plan.config, plan.base, self.settings.seed)
         self.weights = MasterWeights(model.to(device), plan.precision)
         self.optimizer = Optimizer(self.weights.weights, plan.optimizer)
         position = Position(**saved["position"]) if saved else Position()
@@ -164,34 +152,22 @@ class _Run:
         if checkpoint:
             self.weights.load(checkpoint.weights)
             self.optimizer.load_state(checkpoint.optimizer)
-        train = tokens.split("train")
-        self.bytes_per_token = train.bytes / max(1, train.tokens)
-        batches = Batches(
-            train,
-            context_length=plan.config.context_length,
-            batch_size=plan.micro_batch_tokens // plan.config.context_length,
-            seed=self.settings.seed,
-            align=plan.recipe.data.align,
-            across_documents=plan.recipe.data.across_documents,
-            position=position,
-            device=device,
-        )
-        stack.callback(batches.close)
-        self.method = method_for(plan.config, tokens, plan.recipe.data.align, plan.compiled)
-        self.batches = self.method.batches(batches, self.settings.seed, device)
+        self.objective = self.method.objective(compiled=plan.compiled)
+        rows = plan.micro_batch_tokens // self.method.row_tokens
+        self.batches = self.method.batches(position, rows, device)
+        stack.callback(self.batches.close)
         self.metrics = MetricsFile(folder / "metrics.jsonl", saved.get("metrics_bytes", 0))
         stack.callback(self.metrics.close)
         self.sinks: list[RecordSink] = [self.metrics]
         self.sinks.append(stack.enter_context(live_view(folder.name, self._describe())))
         if self.settings.tensorboard:
             self.sinks.append(stack.enter_context(tensorboard_writer(folder / "tensorboard")))
-        self.writer = LanguageModel(self.weights.model, tokens.tokenizer)
+        self.writer = LanguageModel(self.weights.model, self.method.tokenizer)
         self.joules = energy_meter(device.type)
         self.started = started
         interim = self.settings.validation_tokens or _validation_tokens(plan)
-        split, context = tokens.split("val"), plan.config.context_length
-        self.interim = validation_windows(split, context, interim)
-        self.final = validation_windows(split, context, 8 * interim)
+        self.interim = self.method.held_out(interim)
+        self.final = self.method.held_out(8 * interim)
         self.stop = stack.enter_context(_stop_signal())
 
     def train(self) -> RunResult:
@@ -199,6 +175,8 @@ class _Run:
         if self.state.step == 0:
             device = describe_device(self.device)
             self._record(self._event(f"training on {device}") | {"device": device})
+            for remark in self.method.remarks:
+                self._record(self._event(remark))
             before = time.perf_counter()
             self._validate(self.interim)
             seconds = time.perf_counter() - before
@@ -210,14 +188,14 @@ class _Run:
             reserve = min(reserve, 0.2 * 60 * self.plan.budget.amount)
         loop = Loop(
             weights=self.weights,
-            objective=self.method.objective,
+            objective=self.objective,
             batches=self.batches,
             optimizer=self.optimizer,
             schedule=self.plan.recipe.schedule,
             budget=self.plan.budget,
             settings=self.settings,
             micro_batches=self.plan.batch_tokens // self.plan.micro_batch_tokens,
-            flops_per_token=self.plan.config.flops_per_token(),
+            flops_per_token=self.method.flops_per_token,
             hooks=Hooks(self._record, self._milestone, self._checkpoint, self.stop.is_set),
             reserve_seconds=reserve,
             started=self.started,
@@ -228,7 +206,7 @@ class _Run:
             write_run_report(self.folder)
             return self._result(False, None)
         validation = self._validate(self.final)
-        self._sample(tokens=self.settings.sample_tokens)
+        self._sample()
         self._finish(validation)
         return self._result(True, validation)
 
@@ -236,10 +214,14 @@ class _Run:
         if passed(before, after, self.settings.validations or 0):
             self._validate(self.interim)
         if passed(before, after, self.settings.samples or 0):
-            self._sample(tokens=self.settings.sample_tokens)
+            self._sample()
 
-    def _validate(self, windows: ValidationWindows) -> Validation:
-        result = validate(self.weights.model, windows, self.device, self.method)
+    def _measured(self, held_out: HeldOut) -> Validation:
+        result = validate(self.weights.model, held_out, self.device, self.objective)
+        return replace(result, measures=self.method.measures(self.writer, held_out))
+
+    def _validate(self, held_out: HeldOut) -> Validation:
+        result = self._measured(held_out)
         self._record(
             {
                 "kind": "validation",
@@ -248,23 +230,19 @@ class _Run:
                 "seconds": round(self._elapsed(), 3),
                 "loss": result.loss,
                 "bits_per_byte": result.bits_per_byte,
+                **({"measures": dict(result.measures)} if result.measures else {}),
             }
         )
         return result
 
     def _seconds_of_validation(self) -> float:
         started = time.perf_counter()
-        validate(self.weights.model, self.interim, self.device, self.method)
+        self._measured(self.interim)
         return time.perf_counter() - started
 
-    def _sample(self, tokens: int) -> None:
-        for index, prompt in enumerate(self.settings.prompts):
-            text = self.writer.generate(
-                prompt, max_tokens=tokens, temperature=0.8, seed=self.settings.seed + index
-            )[0]
-            self._record(
-                {"kind": "sample", "step": self.state.step, "prompt": prompt, "text": text}
-            )
+    def _sample(self) -> None:
+        for sample in self.method.samples(self.writer):
+            self._record({"kind": "sample", "step": self.state.step, **sample})
 
     def _record(self, record: dict[str, Any]) -> None:
         if record["kind"] == "step":
@@ -274,7 +252,7 @@ class _Run:
 
     def _with_measures(self, record: dict[str, Any]) -> dict[str, Any]:
         price = self.settings.dollars_per_hour
-        bits = record["loss"] / math.log(2) / self.bytes_per_token
+        bits = record["loss"] / math.log(2) / self.method.bytes_per_token
         return record | {
             "bits_per_byte": bits,
             "peak_share": self._peak_share(record["flops_per_second"]),
@@ -311,10 +289,9 @@ class _Run:
 
     def _finish(self, validation: Validation) -> None:
         """Write the model folder, its weights last, and the report."""
-        folder, tokenizer = self.folder / "model", self.tokens.tokenizer
+        folder, tokenizer = self.folder / "model", self.method.tokenizer
         tokenizer.save(folder)
-        if isinstance(self.plan.config, RetroConfig):
-            note_tokens(folder, self.tokens.folder)
+        self.method.note(folder)
         self.metrics.sync()
         report = write_run_report(self.folder)
         card = model_card(
@@ -327,7 +304,7 @@ class _Run:
             report=os.path.relpath(report, folder),
         )
         final = build(self.plan.config)
-        final.load_state_dict(self.weights.weights)
+        final.load_state_dict(self.weights.complete)
         save_model(
             final,
             folder,
@@ -344,6 +321,7 @@ class _Run:
             tokens=self.state.tokens,
             seconds=self._elapsed(),
             bits_per_byte=validation.bits_per_byte if validation else None,
+            measures=validation.measures if validation else {},
             parameters=self.plan.config.parameters,
         )
 
@@ -363,8 +341,8 @@ class _Run:
     def _check_identity(self, saved: dict[str, Any]) -> None:
         if saved and saved["identity"] != self.identity:
             raise UserError(
-                f"{self.tokens.folder}: not the tokens this run was started with; "
-                "bring them back, or start a new run"
+                f"{self.folder}: its data, or the model it started from, is not what it was; "
+                "bring it back, or start a new run"
             )
 
 
@@ -379,7 +357,27 @@ def _finished_result(folder: Path) -> RunResult:
         tokens=last["tokens"],
         seconds=validation["seconds"],
         bits_per_byte=validation["bits_per_byte"],
+        measures=validation.get("measures", {}),
         parameters=load_config(folder / "model").parameters,
+    )
+
+
+def _with_whole_paths(recipe: Recipe) -> Recipe:
+    """The recipe with paths that do not depend on the working folder."""
+
+    def whole(path: str | None) -> str | None:
+        return None if path is None else Path(path).resolve().as_posix()
+
+    data, train = recipe.data, recipe.train
+    return replace(
+        recipe,
+        data=replace(
+            data,
+            tokens=Path(data.tokens).resolve().as_posix(),
+            pairs=whole(data.pairs),
+            held_out_pairs=whole(data.held_out_pairs),
+        ),
+        train=replace(train, start_from=whole(train.start_from)),
     )
 
 

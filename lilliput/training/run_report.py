@@ -257,23 +257,30 @@ def _validation_table(summary: RunSummary) -> Html:
             _text(quantity(record, "seconds"), duration),
             _text(quantity(record, "loss"), lambda loss: f"{loss:.4f}"),
             _text(quantity(record, "bits_per_byte"), lambda bits: f"{bits:.4f}"),
+            *(f"{value:.1%}" for value in _measures(record).values()),
         ]
         for record in summary.validations.items()
     ]
     if not rows:
         return Html("")
     columns = ["Step", "Tokens", "Time", "Loss (nats per token)", "Bits per byte"]
+    columns += [name.replace("_", " ").capitalize() for name in _measures(summary.last_validation)]
     seen = summary.validations.seen
     heading = "Every validation" if len(rows) == seen else f"{len(rows)} of {seen} validations"
     return details(heading, card(table(columns, rows)))
+
+
+def _measures(record: Mapping[str, Any]) -> Mapping[str, float]:
+    measures = record.get("measures")
+    return measures if isinstance(measures, Mapping) else {}
 
 
 def _sample_sections(summary: RunSummary) -> Iterator[Section]:
     samples = [
         TextSample(
             f"Step {_text(quantity(record, 'step'), lambda step: number(int(step))) or '?'}",
-            str(record.get("text", "")),
-            str(record.get("prompt", "")),
+            str(record.get("text", "")) + _expected(record),
+            str(record.get("prompt", "")) + ("\n" if "expected" in record else ""),
         )
         for record in summary.samples.items()
     ]
@@ -285,6 +292,10 @@ def _sample_sections(summary: RunSummary) -> Iterator[Section]:
     if older:
         body.append(details("Earlier samples, newest first", text_samples(older)))
     yield Section("Samples", body, note="What the model wrote as it learned, after the prompt.")
+
+
+def _expected(record: Mapping[str, Any]) -> str:
+    return f"\n(expected: {record['expected']})" if "expected" in record else ""
 
 
 def _event_sections(summary: RunSummary) -> Iterator[Section]:

@@ -10,7 +10,6 @@ from typing import Any
 from lilliput.errors import UserError
 from lilliput.generate.language_model import LanguageModel, load
 from lilliput.machine import choose_device
-from lilliput.tokens import open_tokens
 from lilliput.training import Plan, Recipe, RunResult, merge, plan_run, read_recipe, resume_run
 from lilliput.training import start_run as _start_run
 
@@ -34,11 +33,18 @@ class Run:
         return [json.loads(line) for line in lines]
 
 
-def recipe_of(source: Path | str, overrides: Mapping[str, Mapping[str, Any]]) -> Recipe:
+def recipe_of(source: Path | str | None, overrides: Mapping[str, Mapping[str, Any]]) -> Recipe:
     """A recipe from a recipe file, a tokens folder or the name of a shipped recipe.
 
-    Sections of overrides win over it. Raises UserError if `source` is none of these.
+    Sections of overrides win over it, and are all there is if `source` is None: then they must
+    name the data. Raises UserError if `source` is none of these.
     """
+    if source is None:
+        if not {"tokens", "pairs"} & overrides.get("data", {}).keys():
+            raise UserError(
+                "nothing to train on: give a recipe file, a tokens folder or --data.pairs FILE"
+            )
+        return Recipe.from_dict(overrides)
     source = Path(source)
     shipped = resources.files("lilliput") / "recipes" / f"{source}.toml"
     if not source.exists() and source.parent == Path() and shipped.is_file():
@@ -54,9 +60,13 @@ def recipe_of(source: Path | str, overrides: Mapping[str, Mapping[str, Any]]) ->
 
 
 def train(
-    source: Path | str, *, name: str | None = None, started: float | None = None, **overrides: Any
+    source: Path | str | None = None,
+    *,
+    name: str | None = None,
+    started: float | None = None,
+    **overrides: Any,
 ) -> Run:
-    """Train by a recipe file, or on a tokens folder, into `runs/NAME`.
+    """Train by a recipe file, on a tokens folder, or by overrides alone, into `runs/NAME`.
 
     Overrides name a field as the command line does, with a dot or, as keywords cannot hold one,
     two underscores: `train(recipe, train__minutes=30, model__depth=4)`; sections given whole work
@@ -73,11 +83,10 @@ def resume(run: Path | str) -> Run:
     return Run(resume_run(Path(run)))
 
 
-def plan(source: Path | str, **overrides: Any) -> Plan:
+def plan(source: Path | str | None = None, **overrides: Any) -> Plan:
     """What `train` would do with the same arguments, without doing it."""
     recipe = recipe_of(source, _sections(overrides))
-    tokens = open_tokens(recipe.data.tokens)
-    return plan_run(recipe, tokens.manifest, choose_device(recipe.train.device))
+    return plan_run(recipe, choose_device(recipe.train.device))
 
 
 def _sections(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -96,10 +105,14 @@ def _sections(overrides: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _run_folder(name: str | None, recipe: Recipe) -> Path:
-    """`runs/NAME`; without a name, the first of tokens-1, tokens-2… that is free."""
+    """`runs/NAME`; without a name, the first of tokens-1, tokens-2… that is free.
+
+    A run on pairs is named after their file.
+    """
     if name is not None:
         return Path(name) if Path(name).parent != Path() else Path("runs") / name
-    stem = Path(recipe.data.tokens).resolve().name
+    pairs = recipe.data.pairs
+    stem = Path(pairs).stem if pairs else Path(recipe.data.tokens).resolve().name
     number = 1
     while (Path("runs") / f"{stem}-{number}").exists():
         number += 1

@@ -1,30 +1,30 @@
-"""Span corruption and pairs through the one loop, and the batches they are fed."""
+"""Span corruption through the one loop, and the batches of windows and pairs."""
 
 import math
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import T5ForConditionalGeneration
 
-from lilliput.errors import UserError
+from lilliput.model import save_model
 from lilliput.model.t5.config import T5_SWITCHES, t5_of_depth
 from lilliput.model.t5.trunk import T5, initialise_t5
 from lilliput.tokens import Position
 from lilliput.training.budget import Budget
 from lilliput.training.loop import Hooks, Loop, LoopState, run_loop
 from lilliput.training.optimizers import Optimizer, OptimizerSettings
+from lilliput.training.pair_batches import Pair, PairBatches, continued_pairs, encoded_pairs
 from lilliput.training.precision import MasterWeights
 from lilliput.training.recipe import RunSettings
 from lilliput.training.schedule import Schedule
-from lilliput.training.text_to_text import (
-    CorruptedBatches,
-    Pair,
-    PairBatches,
-    span_corruption,
-    text_to_text,
-)
+from lilliput.training.text_to_text import CorruptedBatches, span_corruption, text_to_text
 
 START, END = 1, 0
 CONFIG = t5_of_depth(
@@ -66,10 +66,10 @@ def train(model: T5, batches: Any, steps: int, optimizer: OptimizerSettings) -> 
 
     def ignore(*_: Any) -> None: ...
 
-    weights = MasterWeights(model, torch.float32)  # type: ignore[arg-type]
+    weights = MasterWeights(model, torch.float32)
     loop = Loop(
         weights=weights,
-        objective=text_to_text,  # type: ignore[arg-type]
+        objective=text_to_text,
         batches=batches,
         optimizer=Optimizer(weights.weights, optimizer),
         schedule=Schedule(),
@@ -118,10 +118,8 @@ def test_batches_do_not_depend_on_their_size_or_where_one_stopped(kind: str) -> 
             source = Lines(batch_size, position)
             return CorruptedBatches(source, span_corruption(config, END), seed=4)
         pairs = [Pair([number + 2] * 5, [number + 3] * 4) for number in range(7)]
-        return PairBatches(
-            pairs, config, batch_size=batch_size, seed=4, end_token=END, padding=1,
-            position=position,
-        )  # fmt: skip
+        collate = partial(encoded_pairs, start=START, end=END, padding=1)
+        return PairBatches(pairs, collate, batch_size=batch_size, seed=4, position=position)
 
     small, large = make(2, Position()), make(4, Position())
     for _ in range(5):
@@ -155,26 +153,43 @@ class Lines:
     def close(self) -> None: ...
 
 
-def test_pairs_are_padded_without_changing_the_loss() -> None:
+IDS = st.lists(st.integers(2, 89), max_size=6)
+PAIRS = st.lists(st.builds(Pair, IDS.filter(bool), IDS), min_size=1, max_size=5)
+
+
+@given(PAIRS)
+def test_every_pair_can_be_read_back_from_its_batch(pairs: list[Pair]) -> None:
+    read, written, targets, starts = encoded_pairs(pairs, start=START, end=END, padding=0)
+    inputs, wanted = continued_pairs(pairs, end=END, padding=0)
+    for row, pair in enumerate(pairs):
+        answer = [*pair.written, END]
+        assert read[row, int(starts[row]) :].tolist() == pair.read
+        assert written[row, : len(answer)].tolist() == [START, *pair.written]
+        assert targets[row][targets[row] >= 0].tolist() == answer
+        assert wanted[row][wanted[row] >= 0].tolist() == answer
+        whole = [*pair.read, *answer]
+        assert inputs[row, : len(whole) - 1].tolist() == whole[:-1]
+        first = int((wanted[row] >= 0).nonzero()[0])  # what predicts the answer's first token
+        assert inputs[row, : first + 1].tolist() == pair.read
+
+
+def test_padding_pairs_does_not_change_the_loss(tmp_path: Path) -> None:
+    """Against each alone, and the T5 of transformers."""
     model = T5(CONFIG).requires_grad_(False)
     initialise_t5(model, seed=0)
     pairs = [Pair([5, 6, 7, 8, 9], [10, 11]), Pair([12], [13, 14, 15, 16]), Pair([3, 4], [])]
-
-    def loss_of(some: list[Pair]) -> tuple[float, int]:
-        batches = PairBatches(
-            some, model.config, batch_size=len(some), seed=0, end_token=END, padding=2
-        )
-        total, count = text_to_text(model, batches.next())
-        return float(total), count
-
-    total, count = loss_of(pairs)
-    alone = [loss_of([pair]) for pair in pairs]
+    collate = partial(encoded_pairs, start=START, end=END, padding=2)
+    total, count = text_to_text(model, collate(pairs))
+    alone = [text_to_text(model, collate([pair])) for pair in pairs]
     assert count == sum(number for _, number in alone) == 9
-    assert total == pytest.approx(sum(number for number, _ in alone), rel=1e-5)
-    expected = model(torch.tensor([[12]]), torch.tensor([[START, 13, 14, 15, 16]])).log_softmax(-1)
-    said = expected[0, range(5), [13, 14, 15, 16, END]].sum()
-    assert alone[1][0] == pytest.approx(-float(said), rel=1e-5)
-    with pytest.raises(UserError, match="pair 2: its written part is 201"):
-        loss_of([pairs[0], Pair([3], [4] * 200)])
-    with pytest.raises(UserError, match="no pair"):
-        loss_of([])
+    assert float(total) == pytest.approx(sum(float(loss) for loss, _ in alone), rel=1e-5)
+    save_model(model, tmp_path, end_of_text=END, padding=2)
+    theirs = T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+    for pair, (loss, number) in zip(pairs, alone, strict=True):
+        with torch.no_grad():
+            expected = theirs(
+                input_ids=torch.tensor([pair.read]),
+                decoder_input_ids=torch.tensor([[START, *pair.written]]),
+                labels=torch.tensor([[*pair.written, END]]),
+            ).loss
+        assert float(loss) / number == pytest.approx(float(expected), rel=1e-4)
