@@ -20,8 +20,11 @@ VERBS = {
     "resume": "Go on with a run that was stopped.",
     "generate": "Continue a prompt.",
     "chat": "Talk with a model in the terminal.",
+    "serve": "Serve models: an OpenAI-compatible API and the studio's pages.",
     "score": "Log-probability of a text under a model.",
     "eval": "Measure a model: bits per byte on text.",
+    "quantise": "Make a model smaller: weights of 8 or 4 bits, measured.",
+    "bench": "Measure how fast a model writes here, against this machine's limits.",
     "export": "Write a model for llama.cpp, ONNX, C or transformers, and prove it.",
     "import": "Turn a GGUF file into a model folder.",
 }

@@ -1,89 +1,70 @@
-"""`lilliput chat`: a person and a model write a text in turns."""
+"""`lilliput chat`: a person and a model write in turns."""
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lilliput.cli.generate import device_option, sampling_options
-from lilliput.errors import UserError
-
-if TYPE_CHECKING:
-    from lilliput.generate.conversation import Conversation
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--chat/--complete",
+    "chat",
+    default=None,
+    help="Turns that answer one another, or one text written in turns (default: what MODEL is).",
+)
+@click.option("--system", default="", metavar="TEXT", help="What a chat model is told first.")
 @sampling_options
 @click.option("--stop", multiple=True, help="End a reply before this string (repeatable).")
+@click.option("--no-history", is_flag=True, help="Do not keep what is entered for next time.")
 @device_option
-def command(model: Path, device: str, **sampling: Any) -> None:
-    """Write a text in turns with MODEL (a model folder, or a run's folder).
+def command(
+    model: Path, chat: bool | None, system: str, no_history: bool, device: str, **sampling: Any
+) -> None:
+    """Write in turns with MODEL (a model folder, or a run's folder).
 
-    The model continues what you write; /help lists the commands. Lines can also come from a file
-    or a pipe.
+    A model with a chat template is talked with; any other goes on with the text you write. /help
+    lists the commands. Lines can also come from a file or a pipe.
 
     \b
     Example:
       lilliput chat runs/story
       echo "Once upon a time" | lilliput chat runs/story --seed 1
     """
+    from lilliput.cli.chat_input import piped_entries, terminal_entries
+    from lilliput.cli.chat_session import Session
     from lilliput.generate import Sampling, load
     from lilliput.generate.conversation import Conversation
+    from lilliput.machine.compiler import cache_folder
 
     settings = Sampling(**sampling)
-    conversation = Conversation(load(model, device), settings)
-    interactive = sys.stdin.isatty()
-    if interactive:
-        with suppress(ImportError):  # Windows has none; input() then edits lines its own way.
-            import readline  # noqa: F401
-        click.echo(f"{model}: write an opening; /help for commands, Ctrl-D to leave")
-    for line in _lines(interactive):
-        if not _answer(conversation, line):
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    mode = None if chat is None else "chat" if chat else "complete"
+    conversation = Conversation(load(model, device), settings, mode=mode, system=system)  # type: ignore[arg-type]
+    session = Session(conversation, _screen(at_terminal))
+    if at_terminal:
+        click.echo(session.greeting(str(model)))
+        entries = terminal_entries(
+            None if no_history else cache_folder() / "chat_history",
+            lambda: session.prompt,
+            lambda: session.notice("Ctrl-D or /quit to leave"),
+        )
+    else:
+        entries = piped_entries(sys.stdin)
+    for entry in entries:
+        if not session.carry_out(entry):
             break
 
 
-def _lines(interactive: bool) -> Iterator[str]:
-    if not interactive:
-        yield from (line.rstrip("\r\n") for line in sys.stdin)
-        return
-    while True:
-        try:
-            yield input("> ")
-        except KeyboardInterrupt:
-            click.echo("\n(Ctrl-D or /quit to leave)")
-        except EOFError:
-            click.echo()
-            return
+def _screen(at_terminal: bool) -> Any:
+    from lilliput.cli.chat_display import Screen
 
-
-def _answer(conversation: "Conversation", line: str) -> bool:
-    """Carry out one line; false when it asks to leave."""
-    replies, left_out = conversation.replies, conversation.left_out
-    try:
-        pieces = conversation.command(line) if line.startswith("/") else conversation.reply(line)
-        if pieces is None:
-            return False
-        for piece in pieces:
-            click.echo(piece, nl=False)
-    except KeyboardInterrupt:
-        click.echo(" (stopped)", nl=False)
-    except UserError as error:
-        click.echo(f"error: {error}", err=True)
-        return True
-    click.echo()
-    if conversation.replies != replies:
-        _notice(conversation, left_out)
-    return True
-
-
-def _notice(conversation: "Conversation", left_out: int) -> None:
-    if conversation.ended:
-        click.secho("(the text ended here; your next line begins a new one)", dim=True, err=True)
-    if conversation.left_out and not left_out:
-        click.secho(
-            "(the text has outgrown the context: its start is forgotten)", dim=True, err=True
-        )
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    wide = shutil.get_terminal_size().columns if at_terminal else None
+    return Screen(wide, colours=at_terminal and not plain)

@@ -1,14 +1,14 @@
-"""A model folder of Llama's or Qwen3's class, as every export reads it: shape, weights, checks.
+"""A model folder of Llama's kind, as ONNX and the single file read it: shape, weights, checks.
 
-The one computation both classes share (arXiv 2307.09288, 2505.09388): RMSNorm before each half of
-a layer, rotary positions in half-split layout, grouped queries, SwiGLU, no biases; Qwen3 adds an
-RMSNorm on every query and key head before the rotation.
+The one computation all classes here share (arXiv 2307.09288): RMSNorms, rotary positions in
+half-split layout, grouped queries, a gated feed-forward. Qwen3 (arXiv 2505.09388) adds an RMSNorm
+on every query and key head before the rotation; what others add stands in `switches`.
 """
 
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lilliput.errors import UserError
+from lilliput.export.switches import PLAIN, SWITCHES_OF_TYPE, Switches
 from lilliput.files import read_json
 
 Matrix = npt.NDArray[np.float32]
 Weights = dict[str, Matrix]
 
 EMBEDDING, FINAL_NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
-_QK_NORM_OF_TYPE = {"llama": False, "qwen3": True}
+_HEAD_NORMS = ("qwen3", "gemma3_text")
+_TIED = ("gemma", "gemma2", "gemma3_text")  # unless they say otherwise
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,21 @@ class Shape:
     rope_theta: float
     qk_norm: bool
     tied: bool
+    switches: Switches = PLAIN
 
-    def inverse_frequencies(self) -> Matrix:
-        """Angle a position of every rotated pair, [head_dim / 2], rounded as PyTorch rounds it."""
+    def inverse_frequencies(self, *, local: bool = False) -> Matrix:
+        """Angle a position of every rotated pair, [head_dim / 2], rounded as PyTorch rounds it.
+
+        `local`: of layers that see a window, which may have a base of their own.
+        """
         import torch
 
+        theta = (self.switches.local_theta if local else None) or self.rope_theta
         exponents = torch.arange(0, self.head_dim, 2, dtype=torch.float32) / self.head_dim
-        table: Matrix = (self.rope_theta**-exponents).numpy()
+        frequencies = theta**-exponents
+        if self.switches.divisors:
+            frequencies = frequencies / torch.tensor(self.switches.divisors)
+        table: Matrix = frequencies.numpy()
         return table
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -57,28 +67,31 @@ class Shape:
         shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (self.vocabulary_size, self.d_model)}
         for layer in range(self.n_layers):
             shapes |= {
-                layer_name(layer, "input_layernorm"): (self.d_model,),
                 layer_name(layer, "self_attn.q_proj"): (query, self.d_model),
                 layer_name(layer, "self_attn.k_proj"): (key, self.d_model),
                 layer_name(layer, "self_attn.v_proj"): (key, self.d_model),
                 layer_name(layer, "self_attn.o_proj"): (self.d_model, query),
-                layer_name(layer, "post_attention_layernorm"): (self.d_model,),
                 layer_name(layer, "mlp.gate_proj"): (self.d_ff, self.d_model),
                 layer_name(layer, "mlp.up_proj"): (self.d_ff, self.d_model),
                 layer_name(layer, "mlp.down_proj"): (self.d_model, self.d_ff),
             }
-            if self.qk_norm:
-                shapes[layer_name(layer, "self_attn.q_norm")] = (self.head_dim,)
-                shapes[layer_name(layer, "self_attn.k_norm")] = (self.head_dim,)
+            shapes |= {layer_name(layer, norm): (self.d_model,) for norm in self.switches.norms}
+            if self.qk_norm or self.switches.full_qk_norm:
+                full = self.switches.full_qk_norm
+                shapes[layer_name(layer, "self_attn.q_norm")] = (query if full else self.head_dim,)
+                shapes[layer_name(layer, "self_attn.k_norm")] = (key if full else self.head_dim,)
+            if self.switches.qkv_bias:
+                for part, rows in (("q", query), ("k", key), ("v", key)):
+                    shapes[layer_name(layer, f"self_attn.{part}_proj", "bias")] = (rows,)
         shapes[FINAL_NORM] = (self.d_model,)
         if not self.tied:
             shapes[HEAD] = (self.vocabulary_size, self.d_model)
         return shapes
 
 
-def layer_name(layer: int, part: str) -> str:
-    """The full name of a layer's weight."""
-    return f"model.layers.{layer}.{part}.weight"
+def layer_name(layer: int, part: str, kind: str = "weight") -> str:
+    """The full name of a layer's weight, or its bias."""
+    return f"model.layers.{layer}.{part}.{kind}"
 
 
 def read_shape(folder: Path) -> Shape:
@@ -86,13 +99,13 @@ def read_shape(folder: Path) -> Shape:
     path = folder / "config.json"
     values = read_json(path)
     model_type = values.get("model_type")
-    if model_type not in _QK_NORM_OF_TYPE:
+    if model_type not in SWITCHES_OF_TYPE:
         raise UserError(
             f"{path}: model_type {model_type!r} has no export of this kind: "
-            f"it is written for {' and '.join(_QK_NORM_OF_TYPE)} (families llama and lilliput)"
+            f"it is written for {', '.join(SWITCHES_OF_TYPE)}"
         )
     _refuse_variants(path, values)
-    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    rope = _rope(values)
     try:
         heads = values["num_attention_heads"]
         return Shape(
@@ -107,27 +120,53 @@ def read_shape(folder: Path) -> Shape:
             d_ff=values["intermediate_size"],
             norm_eps=values.get("rms_norm_eps", 1e-6),
             rope_theta=rope.get("rope_theta") or values.get("rope_theta", 10_000.0),
-            qk_norm=_QK_NORM_OF_TYPE[model_type],
-            tied=values.get("tie_word_embeddings", False),
+            qk_norm=model_type in _HEAD_NORMS,
+            tied=values.get("tie_word_embeddings", model_type in _TIED),
+            switches=SWITCHES_OF_TYPE[model_type](values),
         )
     except KeyError as error:
         raise UserError(f"{path}: field {error} is missing") from None
 
 
+def read_plain_shape(folder: Path) -> Shape:
+    """The shape of a folder of Llama's or Qwen3's own computation. Raises UserError otherwise.
+
+    Stretched frequencies are theirs too.
+    """
+    shape = read_shape(folder)
+    if replace(shape.switches, divisors=()) != PLAIN:
+        raise UserError(
+            f"{folder / 'config.json'}: a {shape.model_type} computes more than this export does: "
+            "it is written for llama and qwen3 (families llama and lilliput)"
+        )
+    return shape
+
+
 def _refuse_variants(path: Path, values: Mapping[str, Any]) -> None:
-    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    rope = _rope(values)
+    gelu = values["model_type"] in _TIED
+    activation = values.get("hidden_activation") or values.get("hidden_act", "silu")
     refused = {
         "rope_parameters.rope_type": rope.get("rope_type", rope.get("type", "default"))
-        != "default",
+        not in (("default", "llama3") if values["model_type"] == "llama" else ("default",)),
         "partial_rotary_factor": rope.get("partial_rotary_factor", 1.0) != 1.0,
         "attention_bias": bool(values.get("attention_bias")),
         "mlp_bias": bool(values.get("mlp_bias")),
-        "use_sliding_window": bool(values.get("use_sliding_window")),
-        "hidden_act": values.get("hidden_act", "silu") != "silu",
+        "use_sliding_window": bool(values.get("use_sliding_window"))
+        and values["model_type"] != "ministral",
+        "hidden_act": activation not in (("gelu_pytorch_tanh", "gelu_new") if gelu else ("silu",)),
+        "use_bidirectional_attention": bool(values.get("use_bidirectional_attention")),
     }
     for name, found in refused.items():
         if found:
             raise UserError(f"{path}: {name} has a value this export cannot compute")
+
+
+def _rope(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The rotary parameters of layers that see everything."""
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    found: Mapping[str, Any] = rope.get("full_attention", rope)
+    return found
 
 
 def read_weights(folder: Path, shape: Shape) -> Weights:

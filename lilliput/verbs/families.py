@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from lilliput.errors import UserError
 from lilliput.export.gguf.config import architecture_of, completed, metadata_of
-from lilliput.export.source import read_shape
+from lilliput.export.source import Shape, read_plain_shape, read_shape
 from lilliput.files import write_json
 from lilliput.model import (
     FAMILIES,
@@ -26,6 +26,14 @@ from lilliput.model.drawing import active_parameters, model_diagram
 from lilliput.model.exchange import foreign_config
 from lilliput.model.folder import settled
 from lilliput.report.diagram import Diagram, boxes, column_values, total
+from lilliput.verbs.trunk_families import (
+    TRUNK_ROWS,
+    Own,
+    own_fields,
+    transformers_class,
+    trunk_diagram,
+    trunk_shape,
+)
 
 VOCABULARY = 8192
 """Size of vocabulary that parameters are counted with unless another is asked for."""
@@ -94,11 +102,14 @@ class Switch:
 
 @dataclass(frozen=True)
 class FamilyShown:
-    """A family at one size: its diagram, what differs from Llama's defaults, where it goes."""
+    """A family at one size: its diagram, what differs from Llama's defaults, where it goes.
+
+    Of a family that is no decoder `switches` are its own fields.
+    """
 
     family: Family
     size: str
-    config: ModelConfig
+    config: ModelConfig | Own
     diagram: Diagram
     switches: tuple[Switch, ...]
     exports: Exports
@@ -113,7 +124,7 @@ class FamilyShown:
             "distinctive": self.family.distinctive,
             "size": self.size,
             "parameters": sum(box.total for box in drawn),
-            "active_parameters": active_parameters(self.config),
+            "active_parameters": _active(self.config),
             "training_only_parameters": total(self.diagram.training_only),
             "parts": _totals_by_name(self.diagram),
             "config": self.config.to_dict(),
@@ -152,6 +163,8 @@ def list_families(
 def show_family(name: str, size: str = "m", *, vocabulary_size: int = VOCABULARY) -> FamilyShown:
     """A family drawn at a named size. Raises UserError for an unknown name or size."""
     row = _family(name)
+    if row.name in TRUNK_ROWS:
+        return _show_trunk(row, size, vocabulary_size)
     config = _shape(row.name, size, vocabulary_size)
     return FamilyShown(
         family=row,
@@ -161,6 +174,31 @@ def show_family(name: str, size: str = "m", *, vocabulary_size: int = VOCABULARY
         switches=tuple(one for one in switches(config) if one.value != one.default),
         exports=exports_of(config),
     )
+
+
+def _show_trunk(row: Family, size: str, vocabulary_size: int) -> FamilyShown:
+    config = trunk_shape(row.name, size, vocabulary_size)
+    loads_as = transformers_class(config)
+    refusals = dict.fromkeys(TARGETS, "it is written for decoders, and this is none")
+    if loads_as is not None:
+        del refusals["transformers"]
+    else:
+        refusals |= dict.fromkeys(TARGETS, "nothing but Lilliput retrieves")
+    return FamilyShown(
+        family=row,
+        size=size,
+        config=config,
+        diagram=trunk_diagram(config, f"{row.name} at size {size}"),
+        switches=tuple(_switch(item, "", value) for item, value in own_fields(config)),
+        exports=Exports(loads_as, gguf=False, onnx=False, single_file=False, refusals=refusals),
+    )
+
+
+def _active(config: ModelConfig | Own) -> int:
+    """Parameters that one token meets."""
+    if isinstance(config, ModelConfig) and not isinstance(config, Own):
+        return active_parameters(config)
+    return config.parameters
 
 
 def switches(config: ModelConfig) -> list[Switch]:
@@ -189,12 +227,11 @@ def exports_of(config: ModelConfig) -> Exports:
     """Where a trained model of this configuration goes, asked of the exports themselves."""
     one, reason = export_class(config)
     values = foreign_config(settled(config), one, end_of_text=0, padding=0)
-    shape = _shape_refusal(values)  # ONNX and the single file begin with the same reading
     answers = {
         "transformers": "" if one is not None else reason,
         "gguf": _gguf_refusal(values),
-        "onnx": shape,
-        "single-file": shape,
+        "onnx": _shape_refusal(values, read_shape),
+        "single-file": _shape_refusal(values, read_plain_shape),
     }
     refusals = {target: refusal for target, refusal in answers.items() if refusal}
     return Exports(
@@ -216,12 +253,12 @@ def _gguf_refusal(values: Mapping[str, Any]) -> str:
     return ""
 
 
-def _shape_refusal(values: Mapping[str, Any]) -> str:
+def _shape_refusal(values: Mapping[str, Any], read: Callable[[Path], Shape]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         write_json(path, dict(values))
         try:
-            read_shape(Path(folder))
+            read(Path(folder))
         except UserError as error:
             return _reason(error, path)
     return ""
@@ -232,11 +269,12 @@ def _reason(error: UserError, where: Path) -> str:
 
 
 def _family(name: str) -> Family:
-    if name in FAMILIES:
-        return FAMILIES[name]
+    known = FAMILIES | TRUNK_ROWS
+    if name in known:
+        return known[name]
     lowered = name.lower()
-    near = [one for one in FAMILIES if lowered and lowered in one]
-    similar = get_close_matches(lowered, FAMILIES, n=3, cutoff=_SIMILAR)
+    near = [one for one in known if lowered and lowered in one]
+    similar = get_close_matches(lowered, known, n=3, cutoff=_SIMILAR)
     near += [one for one in similar if one not in near]
     hint = f"did you mean {', '.join(near)}? " if near else ""
     raise UserError(

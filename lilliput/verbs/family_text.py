@@ -40,7 +40,7 @@ def families_text(families: Sequence[FamilyFacts], width: int, vocabulary_size: 
     closing = (
         f"Parameters with a vocabulary of {vocabulary_size:,}. A trained model's folder loads in "
         "transformers as the class named. `lilliput families show NAME` draws one. "
-        f"Besides these decoders: {', '.join(TRUNK_FAMILIES)} (docs/model.md)."
+        f"Besides these decoders, and shown alike: {', '.join(TRUNK_FAMILIES)} (docs/model.md)."
     )
     return "\n".join([*lines, "", *_wrapped(closing, width)])
 
@@ -55,12 +55,19 @@ def family_text(shown: FamilyShown, width: int, encoding: str | None = "utf-8") 
         "",
         *_exports_lines(shown.exports, width),
         "",
-        "Switches that differ from Llama's defaults" + ("" if shown.switches else ": none"),
+        _heading(shown),
     ]
     for switch in shown.switches:
-        lines.append(f"  {switch.name} = {_value(switch.value)} (default {_value(switch.default)})")
+        default = "" if switch.default is None else f" (default {_value(switch.default)})"
+        lines.append(f"  {switch.name} = {_value(switch.value)}{default}")
         lines += _wrapped(switch.help, width, indent=6)
     return "\n".join(lines)
+
+
+def _heading(shown: FamilyShown) -> str:
+    if shown.family.name in TRUNK_FAMILIES:
+        return "Fields of its own"
+    return "Switches that differ from Llama's defaults" + ("" if shown.switches else ": none")
 
 
 def page_blocks() -> dict[str, str]:

@@ -58,7 +58,7 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
         (["tokenize", "absent", "tok.json", "-o", "out"], "absent"),
         (["train", "broken.toml"], "broken.toml: train.steps is 'x'"),
         (["train", "empty", "--steps", "3"], "tokens.json"),
-        (["train"], "Missing argument"),
+        (["train"], "nothing to train on"),
         (["dance"], "No such command"),
         (["generate", "x", "y", "--temperature", "warm"], "temperature"),
     ],

@@ -11,7 +11,8 @@ import pytest
 
 from lilliput.cli import families as command_line
 from lilliput.cli import main
-from lilliput.model import FAMILIES, SIZES, ModelConfig, shape_of_size
+from lilliput.model import FAMILIES, SIZES, TRUNK_FAMILIES, ModelConfig, shape_of_size
+from lilliput.model.trunks import shape_of
 from lilliput.report.diagram_svg import svg_drawing
 from lilliput.verbs import families as verb
 from lilliput.verbs.families import (
@@ -99,17 +100,23 @@ def test_exports_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
         for target in TARGETS
     }
     assert {"lilliput", "llama", "mixtral", "gpt2"} <= found["gguf"]
-    assert not {"gopher", "mistral", "deepseek-v3"} & found["gguf"]
-    assert {"lilliput", "llama", "qwen3"} <= found["onnx"]
-    assert not {"llama3.1", "mixtral", "gpt2"} & found["onnx"]
-    assert found["single-file"] == found["onnx"]
+    assert {"phi2", "phi4", "gemma2", "command-r", "nemotron4", "gpt-oss"} <= found["gguf"]
+    assert {"deepseek-v3", "kimi-k2", "helium", "gpt-j", "starcoder"} <= found["gguf"]
+    assert not {"gopher", "mistral", "gpt-neo", "bitnet", "deepseek-v2"} & found["gguf"]
+    assert {"lilliput", "llama", "qwen3"} <= found["single-file"]
+    assert {"qwen2.5", "mistral", "granite", "olmo2", "smollm3", "gemma3"} <= found["onnx"]
+    assert not {"mixtral", "gpt2"} & found["onnx"]
+    assert "llama3.1" in found["single-file"]
+    assert "qwen2.5" not in found["single-file"]
+    assert found["single-file"] < found["onnx"]
     assert found["transformers"] == {
         name for name in FAMILIES if name not in
         ("gpt3", "gopher", "chinchilla", "grok1", "openelm", "apple", "mixture-of-depths")
     }  # fmt: skip
     text = said(capsys, "gemma", "--exports-to", "gguf")
     assert "\ngemma3 " in text
-    assert "\ngemma2 " not in text
+    text = said(capsys, "falcon", "--exports-to", "gguf")
+    assert "\nfalcon-rw " not in text
     assert "choose transformers, gguf, onnx, single-file" in refused(
         capsys, "--exports-to", "pickle"
     )
@@ -117,9 +124,9 @@ def test_exports_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_does_not_export_says_why() -> None:
     refusals = exports_of(shape_of_size("xs", vocabulary_size=300, family="mistral")).refusals
-    assert set(refusals) == {"gguf", "onnx", "single-file"}
+    assert set(refusals) == {"gguf", "single-file"}
     assert "sliding window" in refusals["gguf"]
-    assert "llama and qwen3" in refusals["onnx"]
+    assert "llama and qwen3" in refusals["single-file"]
     ours = exports_of(shape_of_size("xs", vocabulary_size=300, family="gopher"))
     assert ours.transformers is None
     assert set(ours.refusals) == set(TARGETS)
@@ -138,6 +145,20 @@ def test_every_family_is_shown_with_its_switches(name: str) -> None:
         assert (field in {one.name for one in shown.switches}) == differs
     for switch in shown.switches:
         assert " ".join(switch.help.split()) in flowing
+
+
+@pytest.mark.parametrize("name", TRUNK_FAMILIES)
+def test_what_is_no_decoder_is_shown_too(name: str) -> None:
+    shown = show_family(name, "xs", vocabulary_size=300)
+    config = shape_of(name, vocabulary_size=300, end_of_text=0, size="xs")
+    facts = json.loads(json.dumps(shown.values()))
+    assert facts["parameters"] == config.parameters == _drawn(facts["diagram"])
+    assert sum(facts["parts"].values()) == config.parameters
+    text = family_text(shown, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Fields of its own" in text
+    assert ("nothing but Lilliput retrieves" in " ".join(text.split())) == (name == "retro")
+    ElementTree.fromstring(svg_drawing(shown.diagram))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -31,6 +31,18 @@ _FALCON: dict[str, Any] = {
     "max_position_embeddings": CONTEXT,
 }  # fmt: skip
 
+_LATENT: dict[str, Any] = {
+    **_SHAPE, "num_key_value_heads": 4, "q_lora_rank": 24, "kv_lora_rank": 32,
+    "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 12, "num_hidden_layers": 3,
+    "first_k_dense_replace": 1, "moe_intermediate_size": 48, "n_routed_experts": 8,
+    "n_shared_experts": 2, "num_experts_per_tok": 2,
+}  # fmt: skip
+_LLAMA4: dict[str, Any] = {
+    **_SHAPE, "num_hidden_layers": 5, "head_dim": 16, "intermediate_size": 48,
+    "intermediate_size_mlp": 96, "num_local_experts": 4, "num_experts_per_tok": 2,
+}  # fmt: skip
+_TURNED_HALF = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+
 # Name → (class, the arguments of its config).
 CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", {**_SHAPE, "tie_word_embeddings": False}),
@@ -75,13 +87,67 @@ CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
         "Gemma3",
         {**_WIDE_HEADS, "num_hidden_layers": 7, "query_pre_attn_scalar": 32, "sliding_window": 8},
     ),
+    "gemma": ("Gemma", {**_WIDE_HEADS, "num_key_value_heads": 1}),
+    "gemma2": (
+        "Gemma2",
+        {**_WIDE_HEADS, "num_hidden_layers": 4, "query_pre_attn_scalar": 32, "sliding_window": 8,
+         "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},
+    ),
+    "command-r": ("Cohere", {**_SHAPE, "logit_scale": 0.3}),
+    "command-r7b": (
+        "Cohere2",
+        {**_SHAPE, "num_hidden_layers": 5, "sliding_window": 8, "logit_scale": 0.3},
+    ),
+    "phi": ("Phi", {**_SHAPE, "rope_parameters": _TURNED_HALF}),
+    "phi3": ("Phi3", {**_SHAPE, "original_max_position_embeddings": CONTEXT}),
+    "phi3-half": (
+        "Phi3",
+        {**_SHAPE, "tie_word_embeddings": True, "rope_parameters": _TURNED_HALF},
+    ),
+    "nemotron": ("Nemotron", {**_SHAPE, "rope_parameters": _TURNED_HALF}),
+    "nemotron-tied-biased": (
+        "Nemotron",
+        {**_SHAPE, "tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True},
+    ),
+    "bitnet": ("BitNet", {**_SHAPE, "tie_word_embeddings": True, "hidden_act": "silu"}),
+    "helium": ("Helium", {**_SHAPE, "head_dim": 16}),
+    "gpt-oss": (
+        "GptOss",
+        {**_WIDE_HEADS, "num_hidden_layers": 4, "num_local_experts": 4, "num_experts_per_tok": 2,
+         "sliding_window": 8, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
+    ),
+    "llama4": ("Llama4", {**_LLAMA4, "interleave_moe_layer_step": 1}),
+    "llama4-every-second": ("Llama4", {**_LLAMA4, "interleave_moe_layer_step": 2}),
+    "deepseek-v2": ("DeepseekV2", {**_LATENT, "topk_method": "greedy"}),
+    "deepseek-v2-lite": (
+        "DeepseekV2",
+        {**_LATENT, "num_hidden_layers": 26, "q_lora_rank": None, "first_k_dense_replace": 0,
+         "topk_method": "greedy"},
+    ),
+    "deepseek-v3": ("DeepseekV3", {**_LATENT, "n_group": 4, "topk_group": 2}),
+    "deepseek-v3-one-group": (
+        "DeepseekV3",
+        {**_LATENT, "n_group": 1, "topk_group": 1, "norm_topk_prob": False},
+    ),
     "starcoder2": ("Starcoder2", _SHAPE),
+    "starcoder": ("GPTBigCode", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT}),
+    "starcoder-heads": (
+        "GPTBigCode",
+        {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, "multi_query": False},
+    ),
+    "gpt-j": (
+        "GPTJ",
+        {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, "rotary_dim": 8},
+    ),
     "gpt2": ("GPT2", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT}),
     "bloom": ("Bloom", {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
     "falcon": ("Falcon", {**_FALCON, "multi_query": True}),
     "falcon-heads": ("Falcon", {**_FALCON, "multi_query": False}),
     "falcon-groups": ("Falcon", {**_FALCON, "new_decoder_architecture": True, "num_kv_heads": 2}),
 }  # fmt: skip
+
+# Their norms scale by 1 + weight.
+_FROM_ONE = ("Gemma", "Gemma2", "Gemma3", "Nemotron")
 
 
 def tiny_tokenizer(pattern: str = "qwen2") -> Tokenizer:
@@ -93,9 +159,8 @@ def make_folder(
 ) -> Path:
     """A folder with every parameter random (norms and biases too) and this tokenizer."""
     stem, arguments = CLASSES[name]
-    config_class = getattr(
-        transformers, f"{stem}TextConfig" if stem == "Gemma3" else f"{stem}Config"
-    )
+    is_text = stem in ("Gemma3", "Llama4")
+    config_class = getattr(transformers, f"{stem}TextConfig" if is_text else f"{stem}Config")
     head = "GPT2LMHeadModel" if stem == "GPT2" else f"{stem}ForCausalLM"
     config = config_class(
         **{
@@ -112,8 +177,11 @@ def make_folder(
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             is_norm = "norm" in parameter_name or ".ln_" in parameter_name
-            is_gain = is_norm and parameter_name.endswith("weight") and stem != "Gemma3"
+            is_gain = is_norm and parameter_name.endswith("weight") and stem not in _FROM_ONE
             parameter.normal_(1.0 if is_gain else 0.0, spread)
+        for buffer_name, buffer in model.named_buffers():
+            if buffer_name.endswith("e_score_correction_bias"):
+                buffer.normal_(0.0, spread)
     model.save_pretrained(folder)
     tokenizer.save(folder)
     return folder

@@ -20,7 +20,7 @@ from lilliput.tokens.encoders import DIFFICULT_TEXTS
 
 pytestmark = pytest.mark.slow
 torch.set_num_threads(1)
-GELU = ("gemma3", "starcoder2", "gpt2", "bloom", "falcon")
+GELU = ("gemma", "phi", "starcoder", "gpt", "bloom", "falcon")
 PROMPTS = ["The capital of France is", "Once upon a time, 123 cats", "def fibonacci(n):\n    "]
 
 
@@ -31,7 +31,8 @@ def test_every_class_computes_the_same(name: str, tmp_path: Path) -> None:
     assert found is not None
     assert found.tokens >= 24
     assert found.same_text
-    assert found.max_difference < (5e-3 if name.startswith(GELU) else 5e-5)
+    exact = not name.startswith(GELU) or name.startswith(("phi3", "gpt-oss"))
+    assert found.max_difference < (5e-5 if exact else 5e-3)
     assert found.same_ids == found.texts
 
 

@@ -63,7 +63,10 @@ def test_float32_gives_the_same_logits(name: str, tmp_path: Path, tokenizer: Tok
         for where in (folder, tmp_path / "again")
     )
     with torch.no_grad():
-        assert torch.equal(one(ids).logits, two(ids).logits)
+        first, second = one(ids).logits, two(ids).logits
+    # Read back as the class they are written as, these two add up in another order.
+    apart = 1e-5 if name in ("helium", "gpt-j") else 0.0
+    assert float((first - second).abs().max()) <= apart
     stored = {tensor.name: tensor for tensor in gguf.GGUFReader(result.path).tensors}
     assert {tensor.tensor_type.name for tensor in stored.values()} == {"F32"}
     assert result.parameters == sum(int(tensor.n_elements) for tensor in stored.values())
@@ -267,6 +270,30 @@ REFUSED = {
     "dense layers": ("qwen3-moe", {"mlp_only_layers": [0]}, "dense ones"),
     "layer scales": ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "one scale"),
     "query scale": ("gemma3", {"query_pre_attn_scalar": 99}, "query_pre_attn_scalar"),
+    "window in Phi-3": ("phi3", {"sliding_window": 16}, "sliding window of 16"),
+    "uncapped": ("gemma2", {"final_logit_softcapping": None}, "does not cap both"),
+    "untied": ("gemma", {"tie_word_embeddings": False}, "no output matrix"),
+    "QK-norm": ("command-r", {"use_qk_norm": True}, "from 64 layers on"),
+    "layers of Command-R7B": ("command-r7b", {"layer_types": ["full_attention"] * 5}, "fourth"),
+    "narrow heads": ("nemotron", {"head_dim": 8}, "as wide together as the model"),
+    "squared ReLU": ("bitnet", {"hidden_act": "relu2"}, "computes SiLU"),
+    "rounding as it computes": ("bitnet", {"quantization_config": {"a": 1}}, "rounds neither"),
+    "longrope": ("phi3", {"rope_parameters": {"rope_type": "longrope"}}, "by 'longrope'"),
+    "bounds of YaRN": (
+        "gpt-oss",
+        {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "truncate": False}},
+        "whole dimensions",
+    ),
+    "chunks": ("llama4", {"attention_chunk_size": 16}, "in chunks of 8192"),
+    "Llama 4 without QK-norm": ("llama4", {"use_qk_norm": False}, "leaves QK-norm out with 128"),
+    "groups by their best": (
+        "deepseek-v2",
+        {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2},
+        "by its best two",
+    ),
+    "query of one matrix": ("deepseek-v3", {"q_lora_rank": None}, "26 or 27 layers"),
+    "halves": ("deepseek-v3", {"rope_interleave": False}, "turns neighbouring"),
+    "no class": ("gpt2", {"model_type": "gpt_neo"}, "'gpt_neo' cannot be written"),
     "layer pattern": ("gemma3", {"layer_types": ["full_attention"] * 7}, "every sixth layer"),
     "residual": ("bloom", {"apply_residual_connection_post_layernorm": True}, "before the norm"),
     "alibi": ("falcon", {"alibi": True}, "not ALiBi"),

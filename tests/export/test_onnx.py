@@ -2,17 +2,32 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GraniteConfig,
+    LlamaConfig,
+    MinistralConfig,
+    MistralConfig,
+    Olmo2Config,
+    Qwen2Config,
+    Qwen3Config,
+    SmolLM3Config,
+)
 
 from lilliput.errors import UserError, WorkFailed
 from lilliput.export.onnx import write as onnx_export
@@ -36,6 +51,8 @@ class Sizes:
     inner: int = 96
     tied: bool = False
     theta: float = 10_000.0
+    layers: int = 2
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 SIZES = {
@@ -45,28 +62,60 @@ SIZES = {
     ),
     "qwen3": Sizes(Qwen3Config, head_dim=32, kv_heads=4),
     "qwen3-tied": Sizes(Qwen3Config, kv_heads=1, tied=True),
-}
+    "llama3": Sizes(LlamaConfig, more={"rope_parameters": {
+        "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+    }}),
+    "qwen2": Sizes(Qwen2Config),
+    "mistral": Sizes(MistralConfig, more={"sliding_window": 5}),
+    "ministral": Sizes(
+        MinistralConfig,
+        more={"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "smollm3": Sizes(SmolLM3Config, layers=3, more={"no_rope_layers": [1, 0, 1]}),
+    "granite": Sizes(
+        GraniteConfig,
+        more={"embedding_multiplier": 3.0, "residual_multiplier": 0.7,
+              "attention_multiplier": 0.2, "logits_scaling": 2.0},
+    ),
+    "olmo2": Sizes(Olmo2Config),
+    "gemma": Sizes(GemmaConfig, head_dim=32, tied=True),
+    "gemma2": Sizes(
+        Gemma2Config, head_dim=32, tied=True, layers=3,
+        more={"sliding_window": 5, "query_pre_attn_scalar": 24, "final_logit_softcapping": 5.0,
+              "attn_logit_softcapping": 2.0},
+    ),
+    "gemma3": Sizes(
+        Gemma3TextConfig, tied=True, layers=7,
+        more={"sliding_window": 5, "query_pre_attn_scalar": 24, "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        }},
+    ),
+}  # fmt: skip
+OWN_CLASSES = ("llama", "llama-tied-uneven", "llama3", "qwen3", "qwen3-tied")
 
 
 def random_folder(folder: Path, sizes: Sizes, *, pattern: str = "qwen2") -> Path:
     """A model folder that transformers itself wrote, all weights random, with our tokenizer."""
     tokenizer = train_tokenizer([TEXT * 20], vocabulary_size=300, pattern=pattern)
     tokenizer.save(folder)
-    config = sizes.kind(
-        vocab_size=tokenizer.vocabulary_size + 3,
-        hidden_size=sizes.width,
-        intermediate_size=sizes.inner,
-        num_hidden_layers=2,
-        num_attention_heads=sizes.heads,
-        num_key_value_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        max_position_embeddings=64,
-        tie_word_embeddings=sizes.tied,
-        rope_parameters={"rope_type": "default", "rope_theta": sizes.theta},
-        bos_token_id=0,
-        eos_token_id=0,
-        pad_token_id=1,
-    )
+    arguments = {
+        "vocab_size": tokenizer.vocabulary_size + 3,
+        "hidden_size": sizes.width,
+        "intermediate_size": sizes.inner,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "num_key_value_heads": sizes.kv_heads,
+        "head_dim": sizes.head_dim,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": sizes.tied,
+        "rope_parameters": {"rope_type": "default", "rope_theta": sizes.theta},
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 1,
+    }
+    config = sizes.kind(**{**arguments, **sizes.more})
     torch.manual_seed(5)
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
@@ -106,7 +155,8 @@ def test_logits_equal_transformers(name: str, tmp_path: Path) -> None:
 
 
 def test_four_bits(tmp_path: Path) -> None:
-    for name, sizes in SIZES.items():
+    for name in (*OWN_CLASSES, "qwen2"):
+        sizes = SIZES[name]
         folder = random_folder(tmp_path / name, sizes)
         report = write_onnx(folder, tmp_path / f"{name}-out", kind="int4")
         assert report.path.name == "model_q4.onnx"
@@ -209,11 +259,16 @@ def test_refusals(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         write_onnx(tmp_path / "absent", tmp_path / "out")
     for change, message in (
         ({"model_type": "gpt2"}, "'gpt2' has no export"),
+        ({"hidden_act": "gelu"}, "hidden_act"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type"),
         ({"hidden_size": 32}, "has shape"),
     ):
         (folder / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(UserError, match=message):
+            write_onnx(folder, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(onnxruntime, "__version__", "1.22.0")
+        with pytest.raises(UserError, match=r"onnxruntime 1\.22\.0 is too old.*1\.23"):
             write_onnx(folder, tmp_path / "out")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"pip install 'lilliput\[onnx\]'"):

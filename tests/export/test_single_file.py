@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_onnx import SIZES, TEXT, random_folder, transformers_logits
+from test_onnx import OWN_CLASSES, SIZES, TEXT, random_folder, transformers_logits
 
 from lilliput.errors import UserError, WorkFailed
 from lilliput.export.single_file import write as single_file
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_folder(tmp_path_factory.mktemp("single") / "model", SIZES["qwen3"])
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", OWN_CLASSES)
 def test_logits_equal_transformers(name: str, tmp_path: Path, runner: Runner) -> None:
     folder = random_folder(tmp_path / "model", SIZES[name])
     ids = np.random.default_rng(0).integers(0, 300, 40).tolist()
@@ -213,6 +213,9 @@ def test_refusals(folder: Path, tmp_path: Path, runner: Runner) -> None:
         (copy / "tokenizer.json").write_text(json.dumps(definition | change), encoding="utf-8")
         with pytest.raises(UserError, match=message):
             write_single_file(copy, tmp_path / "story.bin")
+
+    with pytest.raises(UserError, match="llama and qwen3"):
+        write_single_file(random_folder(tmp_path / "q", SIZES["qwen2"]), tmp_path / "story.bin")
 
     whole = write_single_file(folder, tmp_path / "whole.bin").path.read_bytes()
     for name, content, message in (

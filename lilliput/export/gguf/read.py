@@ -46,7 +46,7 @@ def read_gguf(path: Path | str, folder: Path | str) -> GgufImport:
     definition, tokenizer_config = tokenizer_files(file)
     config = config_of(architecture, metadata, file, tied=tied) | special_ids(file)
     tensors = _tensors(architecture, file, metadata, tied=tied)
-    _check_sizes(file, metadata, tensors, len(definition["model"]["vocab"]))
+    _check_sizes(architecture, file, metadata, tensors, len(definition["model"]["vocab"]))
     write_json(folder / "tokenizer.json", definition)
     write_json(folder / "tokenizer_config.json", tokenizer_config)
     write_json(folder / "generation_config.json", special_ids(file))
@@ -63,10 +63,7 @@ def read_gguf(path: Path | str, folder: Path | str) -> GgufImport:
 
 def _architecture(file: GgufFile) -> Architecture:
     name = file.architecture
-    experts = file.metadata.get(f"{name}.expert_count", 0)
-    found = architecture_of_file(
-        name, experts if isinstance(experts, int) else 0, set(file.tensors)
-    )
+    found = architecture_of_file(name, set(file.tensors))
     if found is None:
         raise UserError(f"{file.path}: its architecture {name!r} is not known here")
     return found
@@ -89,22 +86,22 @@ def _tensors(
     for place in placements(
         architecture,
         sizes,
-        lambda place: place.file_name in file.tensors,
+        lambda place: file.tensors.keys() >= set(place.file_names),
         tied=tied,
         where=str(file.path),
     ):
-        left.discard(place.file_name)
+        left -= set(place.file_names)
         if set(place.folder_names) <= tensors.keys():
             continue  # a head written a second time
-        stored = file.tensors[place.file_name]
+        stored = [file.tensors[name] for name in place.file_names]
         try:
-            parts = place.layout.to_folder(stored.dequantised(), sizes)
+            parts = place.layout.to_folder([one.dequantised() for one in stored], sizes)
             if len(parts) != len(place.folder_names):
                 raise ValueError(f"{len(parts)} experts instead of {len(place.folder_names)}")
         except ValueError as reason:
             raise UserError(
-                f"{file.path}: tensor {place.file_name} of shape {stored.shape} and type "
-                f"{stored.type} cannot be read: {reason}"
+                f"{file.path}: tensor {stored[0].name} of shape {stored[0].shape} and type "
+                f"{stored[0].type} cannot be read: {reason}"
             ) from None
         for name, part in zip(place.folder_names, parts, strict=True):
             tensors[name] = np.ascontiguousarray(part, dtype=np.float32)
@@ -116,20 +113,25 @@ def _tensors(
 
 
 def _check_sizes(
-    file: GgufFile, metadata: dict[str, Any], tensors: dict[str, FloatArray], tokens: int
+    architecture: Architecture,
+    file: GgufFile,
+    metadata: dict[str, Any],
+    tensors: dict[str, FloatArray],
+    tokens: int,
 ) -> None:
     """Raise UserError where the metadata's sizes are not the tensors'."""
     width, heads = metadata["embedding_length"], metadata["attention.head_count"]
     head_dim = metadata.get("attention.key_length", width // heads)
+    query_dim = metadata.get("attention.key_length_mla", head_dim)
     kv_heads = metadata.get("attention.head_count_kv", heads)
     inner = metadata["feed_forward_length"]
     expected = {
         "token_embd.weight": (metadata["vocab_size"], width),
         "output_norm.weight": (width,),
-        "blk.0.attn_q.weight": (heads * head_dim, width),
+        "blk.0.attn_q.weight": (heads * query_dim, width),
         "blk.0.attn_k.weight": (kv_heads * head_dim, width),
         "blk.0.attn_qkv.weight": ((heads + 2 * kv_heads) * head_dim, width),
-        "blk.0.ffn_up.weight": (inner, width),
+        "blk.0.ffn_up.weight": (inner * (2 if architecture.name == "phi3" else 1), width),
         "blk.0.ffn_down.weight": (width, inner),
         "position_embd.weight": (metadata["context_length"], width),
     }

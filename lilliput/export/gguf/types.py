@@ -9,7 +9,7 @@ from lilliput.export.gguf.file import FloatArray, gguf_package
 
 Kind = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0"]
 
-_ALWAYS_FLOAT32 = ("position_embd.weight", "ffn_gate_inp.weight")
+_ALWAYS_FLOAT32 = ("position_embd.weight", "ffn_gate_inp.weight", ".bias")
 _TABLES = ("token_embd.weight", "output.weight")
 # What a row too short for a type's blocks is stored as instead.
 _WIDER = {"TQ1_0": "Q8_0", "TQ2_0": "Q8_0", "Q4_0": "F16", "Q8_0": "F16"}

@@ -1,5 +1,6 @@
 """A Hugging Face model folder → one GGUF file, written here and proven against the folder."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _ERF_NOTE = "llama.cpp's Falcon has GELU by its tanh formula, the original by th
 # to the type of the weights, and 8 bits where those have fewer), and its float32 log-probabilities.
 _MARGINS, _MARGIN = {"f32": 0.02, "f16": 0.1, "bf16": 0.3}, 1.0
 _DIFFERENCE, _GELU_DIFFERENCE = 0.002, 0.05
+# In a model of this name llama.cpp asks for tokens of the published ones.
+_PHI3 = re.compile("phi-?3", re.IGNORECASE)
 # A model trained with weights of three values moves by the rounding of its scales alone.
 _TERNARY_SHARE = 0.05
 _TERNARY_NOTE = (
@@ -85,12 +88,13 @@ class GgufExport:
 
 @dataclass(frozen=True)
 class _Planned:
-    """One tensor to write; `place` is None for one that is computed."""
+    """One tensor to write, the `part`-th of its place; `place` is None for one that is computed."""
 
     name: str
     shape: tuple[int, ...]
     type: str
     place: Placement | None
+    part: int = 0
 
 
 def write_gguf(
@@ -135,7 +139,7 @@ def write_gguf(
             context_length=metadata["context_length"],
             texts=texts,
         )
-        _require(check, kind, _notes(architecture), target)
+        _require(check, kind, architecture, target)
         size = file.stat().st_size
     return GgufExport(
         target,
@@ -175,9 +179,9 @@ def _plan(
         where=str(folder),
     ):
         left -= set(place.folder_names)
-        array = _array(place, weights, sizes, folder)
-        chosen = stored_type(place.file_name, array, kind)
-        yield _Planned(place.file_name, array.shape, chosen, place)
+        arrays = _arrays(place, weights, sizes, folder)
+        for part, (name, array) in enumerate(zip(place.file_names, arrays, strict=True)):
+            yield _Planned(name, array.shape, stored_type(name, array, kind), place, part)
     if left:
         raise UserError(
             f"{folder}: tensor {min(left)} has no place in llama.cpp's class "
@@ -185,15 +189,17 @@ def _plan(
         )
 
 
-def _array(place: Placement, weights: FolderWeights, sizes: Sizes, folder: Path) -> FloatArray:
+def _arrays(
+    place: Placement, weights: FolderWeights, sizes: Sizes, folder: Path
+) -> list[FloatArray]:
     try:
-        array = place.layout.to_file([weights.read(name) for name in place.folder_names], sizes)
+        arrays = place.layout.to_file([weights.read(name) for name in place.folder_names], sizes)
     except ValueError as reason:
         raise UserError(
             f"{folder}: {place.folder_names[0]} does not have the shape that config.json means: "
             f"{reason}"
         ) from None
-    return np.ascontiguousarray(array)
+    return [np.ascontiguousarray(array) for array in arrays]
 
 
 def _general(folder: Path, kind: Kind) -> dict[str, Any]:
@@ -202,7 +208,7 @@ def _general(folder: Path, kind: Kind) -> dict[str, Any]:
     types = package.LlamaFileType
     return {
         "general.type": "model",
-        "general.name": name or "model",
+        "general.name": _PHI3.sub("phi 3", name) or "model",
         "general.file_type": int(
             types.ALL_F32 if kind == "f32" else types[f"MOSTLY_{kind.upper()}"]
         ),
@@ -234,7 +240,9 @@ def _write(
     writer.write_ti_data_to_file()
     try:
         for item in plan:
-            array = computed if item.place is None else _array(item.place, weights, sizes, path)
+            array = computed
+            if item.place is not None:
+                array = _arrays(item.place, weights, sizes, path)[item.part]
             kind = package.GGMLQuantizationType[item.type]
             writer.write_tensor_data(package.quants.quantize(array, kind))
     finally:
@@ -254,7 +262,7 @@ def _error_shares(
     worst: dict[str, float] = {}
     for item in plan:
         if item.place is not None:
-            source = _array(item.place, weights, sizes, path)
+            source = _arrays(item.place, weights, sizes, path)[item.part]
             stored = file.tensors[item.name].dequantised()
             share = error_share(item.type, source, stored)
             worst[item.type] = max(worst.get(item.type, 0.0), share)
@@ -266,7 +274,7 @@ def _beginning(vocabulary: dict[str, Any]) -> list[int]:
     return [vocabulary["tokenizer.ggml.bos_token_id"]] if begins else []
 
 
-def _require(check: GgufCheck, kind: Kind, notes: tuple[str, ...], target: Path) -> None:
+def _require(check: GgufCheck, kind: Kind, architecture: Architecture, target: Path) -> None:
     """Raise WorkFailed unless the proof holds."""
     if check.error_share > 1:
         raise WorkFailed(f"{target}: a stored weight lies further off than {kind} rounds; not kept")
@@ -280,7 +288,7 @@ def _require(check: GgufCheck, kind: Kind, notes: tuple[str, ...], target: Path)
             f"{target}: llama.cpp chooses a token that is less likely by "
             f"{check.llama_cpp.margin:.3g} nats in the file's model; not kept"
         )
-    allowed = _GELU_DIFFERENCE if notes else _DIFFERENCE
+    allowed = _GELU_DIFFERENCE if _notes(architecture) else _DIFFERENCE
     if kind == "f32" and check.llama_cpp is not None and check.llama_cpp.max_difference > allowed:
         raise WorkFailed(
             f"{target}: llama.cpp's log-probabilities differ by "
@@ -291,7 +299,7 @@ def _require(check: GgufCheck, kind: Kind, notes: tuple[str, ...], target: Path)
 def _notes(architecture: Architecture) -> tuple[str, ...]:
     if architecture.name == "falcon":
         return (_GELU_NOTE, _ERF_NOTE)
-    return (_GELU_NOTE,) if architecture.name in ("gpt2", "bloom", "starcoder2", "gemma3") else ()
+    return (_GELU_NOTE,) if architecture.gelu else ()
 
 
 def _rounding_notes(kind: Kind, shares: dict[str, float]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The ONNX graph of a decoder of Llama's or Qwen3's class, with key-value inputs and outputs.
+"""The ONNX graph of a decoder of Llama's kind, with key-value inputs and outputs.
 
 Everything is standard ONNX of operator set 23 (RMSNormalization, RotaryEmbedding, Attention),
 written node by node; only the four-bit matrices are onnxruntime's own operators. Names of inputs
@@ -50,6 +50,12 @@ class Graph:
     def integers(self, *values: int) -> str:
         """A constant vector of int64."""
         return self.constant("_".join(("integers", *map(str, values))), np.array(values, np.int64))
+
+    def times(self, rows: str, factor: float) -> str:
+        """The rows times a number; themselves for 1."""
+        if factor == 1:
+            return rows
+        return self.add("Mul", rows, self.constant(f"times_{factor}", np.array(factor, np.float32)))
 
     def scalar(self, value: int) -> str:
         """A constant int64 without dimensions."""
@@ -147,19 +153,22 @@ def decoder_model(shape: Shape, weights: Weights, matrices: Matrices) -> Any:
     """
     from onnx import helper
 
-    graph = Graph()
-    hidden_scores = _hidden_scores(graph)
-    cosine, sine = _rotary_tables(graph, shape)
-    residual = matrices.embed(graph, "input_ids")
+    graph, switches = Graph(), shape.switches
+    hidden_scores = _HiddenScores(graph)
+    residual = graph.times(matrices.embed(graph, "input_ids"), switches.embedding_scale)
     for layer in range(shape.n_layers):
         block = _Block(graph, shape, weights, matrices, layer)
-        residual = block.attend(residual, hidden_scores, cosine, sine)
+        residual = block.attend(residual, hidden_scores.within(switches.window(layer)))
         residual = block.feed_forward(residual)
-    gain = graph.constant(FINAL_NORM, weights[FINAL_NORM])
-    final = graph.add(
-        "RMSNormalization", residual, gain, axis=-1, epsilon=shape.norm_eps, stash_type=1
-    )
-    matrices.multiply(graph, EMBEDDING if shape.tied else HEAD, final, "logits")
+    final = _norm(graph, shape, weights, residual, FINAL_NORM)
+    head, cap = EMBEDDING if shape.tied else HEAD, switches.logit_softcap
+    plain = switches.logit_scale == 1 and not cap
+    logits = matrices.multiply(graph, head, final, "logits" if plain else "")
+    if not plain:
+        logits = graph.times(logits, switches.logit_scale / (cap or 1.0))
+        if cap:
+            logits = graph.times(graph.add("Tanh", logits), cap)
+        graph.add("Identity", logits, outputs=("logits",))
     domains = {node.domain for node in graph.nodes}
     return helper.make_model(
         helper.make_graph(
@@ -183,17 +192,20 @@ class _Block:
     matrices: Matrices
     layer: int
 
-    def attend(self, residual: str, hidden_scores: str, cosine: str, sine: str) -> str:
-        graph, shape = self.graph, self.shape
-        rows = self._norm(residual, "input_layernorm")
-        query = self._multiply("self_attn.q_proj", rows)
-        key = self._multiply("self_attn.k_proj", rows)
-        value = self._multiply("self_attn.v_proj", rows)
+    def attend(self, residual: str, hidden_scores: str) -> str:
+        graph, shape, switches = self.graph, self.shape, self.shape.switches
+        rows = self._before(residual, 0)
+        query, key, value = (self._project(part, rows) for part in ("q", "k", "v"))
+        if switches.full_qk_norm:
+            query, key = self._norm(query, "self_attn.q_norm"), self._norm(key, "self_attn.k_norm")
         if shape.qk_norm:
             query, key = self._head_norm(query, "q_norm"), self._head_norm(key, "k_norm")
-        tables = cosine, sine, "position_ids"
-        query = graph.add("RotaryEmbedding", query, *tables, num_heads=shape.n_heads)
-        key = graph.add("RotaryEmbedding", key, *tables, num_heads=shape.n_kv_heads)
+        if switches.turns(self.layer):
+            local = bool(switches.window(self.layer)) and switches.local_theta is not None
+            tables = *_rotary_tables(graph, shape, local=local), "position_ids"
+            query = graph.add("RotaryEmbedding", query, *tables, num_heads=shape.n_heads)
+            key = graph.add("RotaryEmbedding", key, *tables, num_heads=shape.n_kv_heads)
+        options = {"scale": switches.attention_scale, "softcap": switches.attention_softcap}
         mixed = graph.add(
             "Attention",
             *(query, key, value, hidden_scores),
@@ -205,27 +217,48 @@ class _Block:
             ),
             q_num_heads=shape.n_heads,
             kv_num_heads=shape.n_kv_heads,
+            **{name: value for name, value in options.items() if value},
         )
-        return graph.add("Add", residual, self._multiply("self_attn.o_proj", mixed))
+        return self._added(residual, self._multiply("self_attn.o_proj", mixed), 0)
 
     def feed_forward(self, residual: str) -> str:
         graph = self.graph
-        rows = self._norm(residual, "post_attention_layernorm")
+        rows = self._before(residual, 1)
         gate = self._multiply("mlp.gate_proj", rows)
-        gate = graph.add("Mul", gate, graph.add("Sigmoid", gate))
+        if self.shape.switches.activation == "silu":
+            gate = graph.add("Mul", gate, graph.add("Sigmoid", gate))
+        else:
+            gate = graph.add("Gelu", gate, approximate="tanh")
         inner = graph.add("Mul", gate, self._multiply("mlp.up_proj", rows))
-        return graph.add("Add", residual, self._multiply("mlp.down_proj", inner))
+        return self._added(residual, self._multiply("mlp.down_proj", inner), 1)
+
+    def _before(self, residual: str, half: int) -> str:
+        """What attention (half 0) or feed-forward (1) reads."""
+        norms = self.shape.switches.norms_before
+        return residual if norms is None else self._norm(residual, norms[half])
+
+    def _added(self, residual: str, rows: str, half: int) -> str:
+        """The residual and what a half gives, behind its norm and times its factor."""
+        norms = self.shape.switches.norms_after
+        if norms is not None:
+            rows = self._norm(rows, norms[half])
+        rows = self.graph.times(rows, self.shape.switches.residual_scale)
+        return self.graph.add("Add", residual, rows)
+
+    def _project(self, part: str, rows: str) -> str:
+        """Queries, keys or values."""
+        name = f"self_attn.{part}_proj"
+        found = self._multiply(name, rows)
+        if not self.shape.switches.qkv_bias:
+            return found
+        bias = layer_name(self.layer, name, "bias")
+        return self.graph.add("Add", found, self.graph.constant(bias, self.weights[bias]))
 
     def _multiply(self, part: str, rows: str) -> str:
         return self.matrices.multiply(self.graph, layer_name(self.layer, part), rows)
 
     def _norm(self, rows: str, part: str) -> str:
-        name = layer_name(self.layer, part)
-        gain = self.graph.constant(name, self.weights[name])
-        epsilon = self.shape.norm_eps
-        return self.graph.add(
-            "RMSNormalization", rows, gain, axis=-1, epsilon=epsilon, stash_type=1
-        )
+        return _norm(self.graph, self.shape, self.weights, rows, layer_name(self.layer, part))
 
     def _head_norm(self, rows: str, part: str) -> str:
         """RMSNorm of every head of [B, T, heads * E]."""
@@ -234,28 +267,61 @@ class _Block:
         return self.graph.add("Reshape", normed, self.graph.integers(0, 0, -1))
 
 
-def _hidden_scores(graph: Graph) -> str:
-    """What is added to attention's scores, [B, 1, T, P + T]: 0 for what may be seen."""
-    one, zero = graph.scalar(1), graph.scalar(0)
-    total = graph.add("Squeeze", graph.add("Shape", "attention_mask", start=1, end=2))
-    new = graph.add("Squeeze", graph.add("Shape", "input_ids", start=1, end=2))
-    keys = graph.add("Range", zero, total, one)
-    queries = graph.add("Range", graph.add("Sub", total, new), total, one)
-    earlier = graph.add("LessOrEqual", keys, graph.add("Unsqueeze", queries, graph.integers(1)))
-    real = graph.add("Greater", "attention_mask", zero)
-    visible = graph.add("And", graph.add("Unsqueeze", real, graph.integers(1, 2)), earlier)
+def _norm(graph: Graph, shape: Shape, weights: Weights, rows: str, name: str) -> str:
+    gain = weights[name] + np.float32(1) if shape.switches.unit_gain else weights[name]
     return graph.add(
-        "Where",
-        visible,
-        graph.constant("seen_score", np.array(0, np.float32)),
-        graph.constant("hidden_score", np.array(_HIDDEN_SCORE, np.float32)),
+        "RMSNormalization",
+        rows,
+        graph.constant(name, gain),
+        axis=-1,
+        epsilon=shape.norm_eps,
+        stash_type=1,
     )
 
 
-def _rotary_tables(graph: Graph, shape: Shape) -> tuple[str, str]:
+class _HiddenScores:
+    """What is added to attention's scores, [B, 1, T, P + T]: 0 for what may be seen."""
+
+    def __init__(self, graph: Graph) -> None:
+        one, zero = graph.scalar(1), graph.scalar(0)
+        total = graph.add("Squeeze", graph.add("Shape", "attention_mask", start=1, end=2))
+        new = graph.add("Squeeze", graph.add("Shape", "input_ids", start=1, end=2))
+        self._graph = graph
+        self._keys = graph.add("Range", zero, total, one)
+        queries = graph.add("Range", graph.add("Sub", total, new), total, one)
+        self._queries = graph.add("Unsqueeze", queries, graph.integers(1))
+        earlier = graph.add("LessOrEqual", self._keys, self._queries)
+        real = graph.add("Greater", "attention_mask", zero)
+        self._visible = graph.add(
+            "And", graph.add("Unsqueeze", real, graph.integers(1, 2)), earlier
+        )
+        self._of_window: dict[int, str] = {}
+
+    def within(self, window: int) -> str:
+        """For layers that see the last `window` tokens; 0: all before."""
+        if window not in self._of_window:
+            self._of_window[window] = self._scores(window)
+        return self._of_window[window]
+
+    def _scores(self, window: int) -> str:
+        graph, visible = self._graph, self._visible
+        if window:
+            first = graph.add("Sub", self._queries, graph.scalar(window))
+            visible = graph.add("And", visible, graph.add("Greater", self._keys, first))
+        return graph.add(
+            "Where",
+            visible,
+            graph.constant("seen_score", np.array(0, np.float32)),
+            graph.constant("hidden_score", np.array(_HIDDEN_SCORE, np.float32)),
+        )
+
+
+def _rotary_tables(graph: Graph, shape: Shape, *, local: bool) -> tuple[str, str]:
     positions = np.arange(shape.context_length, dtype=np.float32)
-    angles = positions[:, None] * shape.inverse_frequencies()
-    return graph.constant("cosine", np.cos(angles)), graph.constant("sine", np.sin(angles))
+    frequencies = shape.inverse_frequencies(local=True) if local else shape.inverse_frequencies()
+    angles = positions[:, None] * frequencies
+    names = ("local_cosine", "local_sine") if local else ("cosine", "sine")
+    return graph.constant(names[0], np.cos(angles)), graph.constant(names[1], np.sin(angles))
 
 
 def _inputs(shape: Shape) -> list[Any]:

@@ -14,6 +14,7 @@ from lilliput.errors import UserError, WorkFailed
 from lilliput.export.onnx.graph import (
     FLOAT_ACTIVATIONS,
     INT8_ACTIVATIONS,
+    OPERATOR_SET,
     FloatMatrices,
     FourBitMatrices,
     decoder_model,
@@ -42,6 +43,7 @@ from lilliput.files import atomic_path, read_json, write_json
 Kind = Literal["f32", "int4"]
 FILE_OF_KIND: dict[Kind, str] = {"f32": "model.onnx", "int4": "model_q4.onnx"}
 _BROWSER_NAME_OF_KIND: dict[Kind, str] = {"f32": "fp32", "int4": "q4"}
+_OLDEST_ONNX, _OLDEST_RUNTIME = (1, 18), (1, 23)
 _COPIED = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -187,12 +189,19 @@ def session_logits(session: Any, shape: Shape, ids: Sequence[int], pieces: Seque
 
 def _require_packages() -> None:
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
+        import onnx
+        import onnxruntime
     except ImportError as error:
         raise UserError(
             f"the ONNX export needs the package {error.name}: pip install 'lilliput[onnx]'"
         ) from None
+    for package, least in ((onnx, _OLDEST_ONNX), (onnxruntime, _OLDEST_RUNTIME)):
+        if tuple(map(int, package.__version__.split(".")[:2])) < least:
+            raise UserError(
+                f"{package.__name__} {package.__version__} is too old for ONNX's operator set "
+                f"{OPERATOR_SET}: {least[0]}.{least[1]} or newer knows it "
+                f"(pip install -U {package.__name__})"
+            )
 
 
 def _onnx_logits(path: Path, shape: Shape, ids: list[int]) -> Matrix:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def read_single_file(path: Path | str) -> SingleFile:
 
 
 def _shape(header: np.void) -> Shape:
-    sizes = {
+    sizes: dict[str, Any] = {
         name: int(header[name])
         for name in (
             "vocabulary_size",

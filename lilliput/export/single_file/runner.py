@@ -1,7 +1,5 @@
 """Compiling and asking `run_model.c`."""
 
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -13,14 +11,9 @@ import numpy as np
 
 from lilliput.errors import WorkFailed
 from lilliput.export.source import Matrix
+from lilliput.machine.compiler import find_compiler
 
 RUNNER_SOURCE = Path(__file__).with_name("run_model.c")
-
-
-def find_compiler() -> str | None:
-    """A C compiler: $CC, cc, gcc or clang, the first there is."""
-    names = (os.environ.get("CC"), "cc", "gcc", "clang")
-    return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
 def compile_runner(compiler: str, program: Path, *flags: str) -> None:

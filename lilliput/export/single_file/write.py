@@ -44,7 +44,7 @@ from lilliput.export.source import (
     Shape,
     Weights,
     folder_with,
-    read_shape,
+    read_plain_shape,
     read_weights,
 )
 from lilliput.files import atomic_path, write_bytes
@@ -108,7 +108,7 @@ def write_single_file(
     folder, target = Path(model_folder), Path(target)
     if target.is_dir():
         raise UserError(f"{target}: a folder; name the file to write")
-    shape = read_shape(folder)
+    shape = read_plain_shape(folder)
     weights = read_weights(folder, shape)
     with atomic_path(target) as temporary:
         rounded = _write(temporary, folder, shape, weights, kind)
