@@ -6,6 +6,7 @@ from lilliput.machine.device import (
     describe_device,
     keep_freed_memory,
     matmul_peak,
+    read_bandwidth,
     use_all_cores,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "describe_device",
     "keep_freed_memory",
     "matmul_peak",
+    "read_bandwidth",
     "use_all_cores",
 ]

@@ -69,6 +69,20 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * size**3 / best
 
 
+def read_bandwidth(device: torch.device, size: int) -> float:
+    """Bytes a second of reading `size` bytes again and again, the best of about 0.3 seconds.
+
+    What fits in the processor's cache is read from there, as a model of that size is.
+    """
+    numbers = torch.ones(max(1, size // 4), device=device)
+    best, started = float("inf"), time.perf_counter()
+    while time.perf_counter() - started < 2 * _PEAK_SECONDS:
+        before = time.perf_counter()
+        numbers.sum().item()
+        best = min(best, time.perf_counter() - before)
+    return 4 * len(numbers) / best
+
+
 def best_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where this device multiplies it natively, else float32.
 

@@ -14,6 +14,7 @@ from lilliput.model.config import ModelConfig
 from lilliput.model.decoder import Decoder
 from lilliput.model.exchange import (
     CLASSES,
+    OWN_TYPE,
     ForeignClass,
     foreign_class,
     foreign_config,
@@ -32,6 +33,7 @@ from lilliput.model.mamba.exchange import (
     to_foreign_mamba,
 )
 from lilliput.model.mamba.trunk import Mamba
+from lilliput.model.packed import CONFIG_KEY, PackedWeights, with_packed_matrices
 from lilliput.model.retro.config import RetroConfig
 from lilliput.model.t5 import exchange as t5
 from lilliput.model.t5.config import T5Config
@@ -58,6 +60,30 @@ def save_model(
     write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     if card:
         write_text(folder / "README.md", card)
+
+
+def save_packed_model(model: Decoder, weights: PackedWeights, source: Path, folder: Path) -> None:
+    """Write a decoder whose matrices are packed as `weights` says, which only Lilliput opens.
+
+    What is no weight (tokenizer, special tokens, generation settings) is copied from the model
+    folder `source`. The weights are written last, so that a folder with weights is whole.
+    """
+    before = read_json(source / "config.json")
+    special = {name: value for name, value in before.items() if name.endswith("_token_id")}
+    values = {"model_type": OWN_TYPE, OWN_TYPE: model.config.to_dict(), **special}
+    write_json(folder / "config.json", values | {CONFIG_KEY: weights.to_dict()})
+    for path in sorted(source.glob("*.json")):
+        if path.name != "config.json" and not path.name.startswith("model.safetensors"):
+            write_bytes(folder / path.name, path.read_bytes())
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+
+
+def packed_weights(folder: Path) -> PackedWeights | None:
+    """How a model folder's matrices are packed; None where they are plain numbers."""
+    path = folder / "config.json"
+    stored = read_json(path).get(CONFIG_KEY)
+    return None if stored is None else PackedWeights.from_dict(stored, str(path))
 
 
 def _foreign(
@@ -155,12 +181,21 @@ def load_model(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such model folder")
     config = load_config(folder)
+    packed = packed_weights(folder)
     with torch.device("meta"):
         model = build(config)
-    weights = _own_weights(folder, config, set(model.state_dict()))
-    _check_tensors(folder, config, weights, dict(model.state_dict()))
+        if packed is not None and isinstance(model, Decoder):
+            with_packed_matrices(model, packed)
+    wanted = dict(model.state_dict())
+    weights = _own_weights(folder, config, set(wanted))
+    _check_tensors(folder, config, weights, wanted)
+    # Codes and their scales keep the number formats they are stored in.
+    fixed = {name for name, _ in model.named_buffers()} if packed is not None else set()
     model.load_state_dict(
-        {name: tensor.to(device=device, dtype=dtype) for name, tensor in weights.items()},
+        {
+            name: tensor.to(device=device, dtype=wanted[name].dtype if name in fixed else dtype)
+            for name, tensor in weights.items()
+        },
         assign=True,
     )
     return model.requires_grad_(False).eval()

@@ -1,0 +1,1 @@
+"""model → network: an OpenAI-compatible API, metrics, and the studio's pages."""
