@@ -27,9 +27,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lilliput.export.single_file.runner import compile_runner, find_compiler
+from lilliput.export.single_file.runner import compile_runner
 from lilliput.export.single_file.write import write_single_file
 from lilliput.export.source import Shape, Weights, layer_name, read_shape, read_weights
+from lilliput.machine.compiler import find_compiler
 from lilliput.tokens import train_tokenizer
 
 TEXT = "Once upon a time, there was a little cat. It didn't like the rain, but it liked tea. "

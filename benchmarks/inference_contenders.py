@@ -121,14 +121,17 @@ def lilliput(task: Task) -> dict[str, float]:
         return _latency(write, task, lambda prompt: _ignore(write(prompt, 1)))
     sampling = Sampling(temperature=1.0, max_tokens=task.tokens, seed=1)
     if task.kind == "constrained":
+        from lilliput.generate.constraints.rules import json_schema
+
         model = own.load(task.files["model"], "cpu")
-        prompts = [model.tokenizer.decode(ids[1:]) for ids in task.prompts]
-        model.generate(prompts[:2], json_schema=PERSONA, max_tokens=task.tokens)
+        rule = json_schema(PERSONA, model.tokenizer, end_tokens=model.end_tokens)
+        model.complete(task.prompts[:2], sampling, constraint=rule)
         started = time.perf_counter()
-        texts = model.generate(prompts, json_schema=PERSONA, max_tokens=task.tokens, seed=1)
+        records = [one[0] for one in model.complete(task.prompts, sampling, constraint=rule)]
         seconds = time.perf_counter() - started
-        tokens = sum(len(model.tokenizer.encode(one[0])) for one in texts)
-        return _throughput(seconds, tokens, len(texts)) | {"valid": _valid(t[0] for t in texts)}
+        written = sum(len(one.ids) for one in records)
+        valid = _valid(one.text for one in records)
+        return _throughput(seconds, written, task.rows) | {"valid": valid}
     model.complete(task.prompts[:2], sampling)
     started = time.perf_counter()
     completions = model.complete(task.prompts, sampling)

@@ -20,6 +20,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,9 @@ def run_contender(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     pairs, labels = read_items(options.items, options.count)
     name, _, batch_size = options.contender.partition("@")
-    work: Callable[[], tuple[float, list[float]]] = lambda: with_lilliput(options.model, pairs)  # noqa: E731
+    work: Callable[[], tuple[float, list[float]]] = partial(with_lilliput, options.model, pairs)
     if name == "harness":
-        work = lambda: with_harness(options.model, pairs, options.harness, int(batch_size))  # noqa: E731
+        work = partial(with_harness, options.model, pairs, options.harness, int(batch_size))
     seconds, scores = work()
     facts = {"seconds": seconds, "accuracy": accuracy(scores, pairs, labels), "scores": scores}
     print(json.dumps(facts))

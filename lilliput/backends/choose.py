@@ -1,11 +1,12 @@
 """Which runtime writes: the one that is named, or the fastest by a short measurement."""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from lilliput.backends.llama_cpp import LlamaCppProgram
 from lilliput.backends.onnx_runtime import OnnxTrunk
@@ -33,22 +34,63 @@ class Measured:
 
 
 def with_backend(
-    model: LanguageModel, name: BackendName | Literal["fastest"], *, rows: int = 1, threads: int = 1
+    model: LanguageModel,
+    name: BackendName | Literal["fastest"],
+    *,
+    rows: int = 1,
+    threads: int | None = None,
 ) -> LanguageModel:
     """The same model, its text written by another runtime; scores and states stay ours.
 
     `fastest` measures those that are installed and can hold the model. `rows` texts are written at
-    once by llama.cpp, at most 8. The file that a runtime needs is exported, in float32 and proved,
-    when first used, and kept in the user's cache folder.
+    once by llama.cpp, at most 8. `threads` of the runtime; None measures whether one or one a core
+    is faster. The file that a runtime needs is exported, in float32 and proved, when first used,
+    and kept in the user's cache folder.
     Raises UserError if the runtime is not installed or cannot hold the model.
     """
     if name == "fastest":
-        found = measure(model, threads=threads)
-        name = max(found, key=lambda one: one.tokens_per_second).name
+        found = list(_candidates(model, rows, threads))
+        return max(found, key=lambda one: one[0].tokens_per_second)[1]
     if name not in NAMES:
         raise UserError(f"--backend {name}: choose {', '.join(NAMES)} or fastest")
     if name == "own":
         return model.written_by(None)
+    return _with_fastest_threads(model, name, rows, threads)[1]
+
+
+def measure(model: LanguageModel, *, threads: int | None = None) -> list[Measured]:
+    """How fast each runtime that is installed and can hold the model writes one text with it."""
+    return [found for found, _ in _candidates(model, 1, threads)]
+
+
+def _candidates(
+    model: LanguageModel, rows: int, threads: int | None
+) -> Iterator[tuple[Measured, LanguageModel]]:
+    own = model.written_by(None)
+    yield Measured("own", _speed(own)), own
+    for name in NAMES[1:]:
+        try:
+            speed, candidate = _with_fastest_threads(model, name, rows, threads)
+        except (UserError, WorkFailed):
+            continue
+        yield Measured(name, speed), candidate
+
+
+def _with_fastest_threads(
+    model: LanguageModel, name: BackendName, rows: int, threads: int | None
+) -> tuple[float, LanguageModel]:
+    """The model on a runtime, and its tokens a second."""
+    counts = sorted({1, os.cpu_count() or 1}) if threads is None else [threads]
+    found = []
+    for count in counts:
+        candidate = model.written_by(_engine_maker(model, name, rows, count))
+        found.append((_speed(candidate), candidate))
+    return max(found, key=lambda one: one[0])
+
+
+def _engine_maker(
+    model: LanguageModel, name: BackendName, rows: int, threads: int
+) -> Callable[..., Any]:
     if find_spec(_PACKAGES[name]) is None:
         extra = "llamacpp,gguf" if name == "llama.cpp" else "onnx"
         raise UserError(f"--backend {name}: not installed; pip install 'lilliput[{extra}]'")
@@ -62,33 +104,18 @@ def with_backend(
             cached.mkdir(parents=True, exist_ok=True)
             write_gguf(folder, file)
         slots = min(rows, _MOST_SLOTS)
-        return model.written_by(
-            LlamaCppProgram(file, decoder.config, rows=slots, threads=threads).engine
-        )
+        return LlamaCppProgram(file, decoder.config, rows=slots, threads=threads).engine
     file = cached / "onnx" / "model.onnx"
     if not file.is_file():
         write_onnx(folder, cached)
-    return model.written_by(OnnxTrunk(file, decoder.config, threads=threads).engine)
-
-
-def measure(model: LanguageModel, *, threads: int = 1) -> list[Measured]:
-    """How fast each runtime that is installed and can hold the model writes one text with it."""
-    return [Measured(name, _speed(candidate)) for name, candidate in _candidates(model, threads)]
-
-
-def _candidates(model: LanguageModel, threads: int) -> Iterator[tuple[BackendName, LanguageModel]]:
-    for name in NAMES:
-        try:
-            yield name, with_backend(model, name, threads=threads)
-        except (UserError, WorkFailed):
-            continue
+    return OnnxTrunk(file, decoder.config, threads=threads).engine
 
 
 def _speed(model: LanguageModel) -> float:
     """Tokens a second, greedy, from the beginning of a text."""
-    tokens = min(_PROBE_TOKENS, model.context_length - 1)
-    sampling = Sampling(temperature=0, max_tokens=tokens)
     prompt = model.prompt_ids("")
+    room = model.context_length - len(prompt)
+    sampling = Sampling(temperature=0, max_tokens=max(1, min(_PROBE_TOKENS, room)))
     best = 0.0
     for _ in range(_PROBE_ROUNDS):
         started = time.perf_counter()

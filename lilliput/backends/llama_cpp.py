@@ -85,7 +85,7 @@ class LlamaCppProgram:
         ids = list(request.ids)
         room = room_for(self.config, ids)
         wanted = min(request.sampling.max_tokens, room)
-        settings = _settings(request.sampling)
+        settings = _settings(request.sampling, self.config.context_length)
         while not work.over and written < wanted:
             answer = self._program.ask(
                 "completion",
@@ -136,6 +136,7 @@ class LlamaCppEngine:
             rows=rows,
             waiting=len(self._open) - rows,
             cache_bytes=0,
+            prefix_cache_bytes=0,
             prompt_tokens=0,
             prompt_tokens_reused=0,
             tokens=self._tokens,
@@ -190,7 +191,7 @@ def unsupported(request: Request) -> str:
     return ""
 
 
-def _settings(sampling: Sampling) -> Mapping[str, Any]:
+def _settings(sampling: Sampling, context_length: int) -> Mapping[str, Any]:
     return {
         "samplers": list(_SAMPLERS),
         "temperature": sampling.temperature,
@@ -201,7 +202,7 @@ def _settings(sampling: Sampling) -> Mapping[str, Any]:
         "repeat_penalty": sampling.repetition_penalty,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": context_length,
         "logit_bias": [[token, bias] for token, bias in sampling.logit_bias.items()],
     }
 

@@ -20,6 +20,11 @@ class Command:
     group: str
     aliases: tuple[str, ...] = ()
 
+    @property
+    def needs_argument(self) -> bool:
+        """Whether it means nothing by itself."""
+        return bool(self.takes) and not self.takes.startswith("[")
+
 
 _WRITING, _LOOKING, _SETTING, _KEEPING = "Writing", "Looking", "Settings", "The conversation"
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lilliput.cli.chat_commands import Entry, completions, entry_of
+from lilliput.cli.chat_commands import NAMES, Entry, completions, entry_of
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -93,12 +93,14 @@ def terminal_entries(
 
 
 def _bindings() -> "KeyBindings":
-    from prompt_toolkit.filters import completion_is_selected
+    from prompt_toolkit.enums import DEFAULT_BUFFER
+    from prompt_toolkit.filters import completion_is_selected, has_focus
     from prompt_toolkit.key_binding import KeyBindings
 
     bindings = KeyBindings()
+    editing = has_focus(DEFAULT_BUFFER)  # and not searching
 
-    @bindings.add("enter", filter=~completion_is_selected)
+    @bindings.add("enter", filter=editing & ~completion_is_selected)
     def _enter(event: "KeyPressEvent") -> None:
         buffer = event.current_buffer
         if buffer.document.text_before_cursor.endswith("\\"):
@@ -109,11 +111,15 @@ def _bindings() -> "KeyBindings":
         else:
             buffer.validate_and_handle()
 
-    @bindings.add("enter", filter=completion_is_selected)
+    @bindings.add("enter", filter=editing & completion_is_selected)
     def _choose(event: "KeyPressEvent") -> None:
-        event.current_buffer.complete_state = None
+        buffer = event.current_buffer
+        buffer.complete_state = None
+        chosen = NAMES.get(buffer.text.strip().removeprefix("/"))
+        if chosen is not None and not chosen.needs_argument:
+            buffer.validate_and_handle()
 
-    @bindings.add("escape", "enter")
+    @bindings.add("escape", "enter", filter=editing)
     def _new_line(event: "KeyPressEvent") -> None:
         event.current_buffer.insert_text("\n")
 

@@ -71,6 +71,13 @@ device_option = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, mps, or auto."
 )
 
+backend_option = click.option(
+    "--backend",
+    default="own",
+    show_default=True,
+    help="What writes: own, llama.cpp, onnxruntime, or the fastest by a short measurement.",
+)
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -109,6 +116,7 @@ device_option = click.option(
 @click.option(
     "--prompts", type=click.Path(path_type=Path), help="A file with one prompt on each line."
 )
+@backend_option
 @device_option
 @json_option
 def command(
@@ -124,6 +132,7 @@ def command(
     log_probabilities: int | None,
     top: int | None,
     prompts: Path | None,
+    backend: str,
     device: str,
     as_json: bool,
     rule: Rule | None,
@@ -146,12 +155,12 @@ def command(
         raise UserError("--beams goes without --draft and --best-of: leave one of them out")
     texts = _prompts(prompt, prompts)
 
-    from lilliput.generate import Sampling, load
+    from lilliput.generate import Sampling
     from lilliput.generate.voting import answer_by
 
     answer_of = None if vote is None else answer_by(vote)
     settings = Sampling(**sampling)
-    language_model = load(model, device)
+    language_model = load_with(model, device, backend)
     if top is not None:
         for text in texts:
             _print_next_tokens(language_model, text, top, as_json)
@@ -197,6 +206,19 @@ def command(
                 _print_texts(text, completions, apart=len(texts) * count > 1)
     if speculation is not None:
         _print_acceptance(speculation)
+
+
+def load_with(path: Path | str, device: str, backend: str, *, rows: int = 1) -> "LanguageModel":
+    """A model whose texts the backend of that name writes."""
+    from lilliput.generate import load
+
+    model = load(path, device)
+    if backend == "own":
+        return model
+
+    from lilliput.backends import with_backend
+
+    return with_backend(model, backend, rows=rows)  # type: ignore[arg-type]
 
 
 def _speculation(model: "LanguageModel", draft: str | None, device: str) -> "Speculation | None":

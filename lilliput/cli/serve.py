@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lilliput.cli.generate import device_option
+from lilliput.cli.generate import backend_option, device_option, load_with
 
 
 @click.command()
@@ -32,6 +32,7 @@ from lilliput.cli.generate import device_option
 @click.option("--drain", default=30.0, show_default=True, help="Seconds to finish when stopped.")
 @click.option("--runs", type=click.Path(path_type=Path), help="Training runs the studio shows.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A corpus the studio shows.")
+@backend_option
 @device_option
 def command(
     models: tuple[str, ...],
@@ -46,6 +47,7 @@ def command(
     drain: float,
     runs: Path | None,
     corpus: Path | None,
+    backend: str,
     device: str,
 ) -> None:
     """Serve MODELS (model folders or runs' folders, each as PATH or NAME=PATH).
@@ -58,7 +60,6 @@ def command(
       lilliput serve runs/story
       lilliput serve small=runs/story big=runs/tales --port 9000
     """
-    from lilliput.generate import load
     from lilliput.serve.limits import Limits
     from lilliput.serve.naming import named_folders
     from lilliput.serve.security import Access, check_origins
@@ -75,7 +76,9 @@ def command(
     )
     folders = named_folders(models)
     with bind(host, port) as listener:
-        loaded = {name: load(folder, device) for name, folder in folders.items()}
+        loaded = {
+            name: load_with(folder, device, backend, rows=rows) for name, folder in folders.items()
+        }
         address = address_of(listener)
         click.echo(f"serving {', '.join(loaded)}: API {address}/v1, studio {address}/")
         studio = StudioSettings(runs=runs, corpus=corpus)

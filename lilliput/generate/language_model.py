@@ -16,6 +16,7 @@ from lilliput.generate.writing import Writer
 from lilliput.machine.device import choose_device
 from lilliput.model import Trunk
 from lilliput.model.folder import load_model
+from lilliput.model.inference import optimised
 from lilliput.tokens.tokenizer import Tokenizer
 
 
@@ -49,9 +50,20 @@ class LanguageModel(Writer):
     ) -> None:
         self.decoder, self.tokenizer, self.folder = decoder, tokenizer, folder
         self.framing = framing
+        self._fast: Trunk | None = None
         end_of_text = (tokenizer.end_of_text,)
         self.beginning = end_of_text if beginning is None else tuple(beginning)
         self.end_tokens = end_of_text if end_tokens is None else tuple(end_tokens)
+
+    @property
+    def writing_trunk(self) -> Trunk:
+        """What our engine writes with: of a model from a folder, a form made for that alone."""
+        if self.folder is None:
+            return self.decoder
+        if self._fast is None:
+            self._fast = optimised(self.decoder)  # type: ignore[assignment]
+        assert self._fast is not None
+        return self._fast
 
     @property
     def context_length(self) -> int:
@@ -61,7 +73,7 @@ class LanguageModel(Writer):
     def logits(self, ids: Tensor) -> Tensor:
         """Logits, float32 [batch, time, vocabulary], for ids, int64 [batch, time]."""
         with torch.no_grad():
-            return self.decoder(ids.to(self.decoder.head_weight.device))  # type: ignore[no-any-return]
+            return self.decoder(ids.to(self.decoder.device))  # type: ignore[no-any-return]
 
     def prompt_ids(self, prompt: str) -> tuple[int, ...]:
         """The ids a prompt becomes: the beginning, then the text's, framed if the model asks it."""
@@ -80,7 +92,11 @@ class LanguageModel(Writer):
         therefore counts to the completion. What does not fit in the context is read in windows
         that overlap by half.
         """
-        targets = [self.completion_target(prompt, completion) for completion in completions]
+        return self.score_pairs([(prompt, completion) for completion in completions])
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """`score` of many (prompt, completion) pairs; what pairs begin with alike is read once."""
+        targets = [self.completion_target(prompt, completion) for prompt, completion in pairs]
         return [float(scores.sum()) for scores in log_probabilities(self.decoder, targets)]
 
     def log_probability(self, text: str) -> float:
@@ -136,7 +152,7 @@ class LanguageModel(Writer):
                 f"{self.context_length}: shorten it"
             )
         with torch.inference_mode():
-            device = self.decoder.head_weight.device
+            device = self.decoder.device
             hidden = self.decoder.hidden(torch.tensor([ids], device=device))
             scores = self.decoder.logits_of(hidden[0, -1]).log_softmax(dim=-1)
         best = scores[: self.tokenizer.vocabulary_size].topk(

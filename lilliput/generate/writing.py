@@ -1,7 +1,9 @@
 """Writing with a model: from prompts to texts, in whichever way."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from copy import copy
+from functools import partial
+from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from lilliput.errors import UserError
 from lilliput.generate.beams import beam_search
@@ -49,6 +51,13 @@ class Writer:
     tokenizer: Tokenizer
     beginning: tuple[int, ...]
     end_tokens: tuple[int, ...]
+    make_engine: Callable[..., Any] | None = None
+    """Makes the engines that write; ours if None."""
+
+    @property
+    def writing_trunk(self) -> Trunk:
+        """The trunk that our engine writes with."""
+        return self.decoder
 
     def prompt_ids(self, prompt: str) -> tuple[int, ...]:
         """The ids a prompt becomes."""
@@ -266,12 +275,21 @@ class Writer:
 
     def engine(self, **options: Any) -> Engine:
         """An engine that writes with this model; `options` are those of `Engine`."""
-        return Engine(
-            self.decoder,
+        make: Callable[..., Engine] = self.make_engine or partial(Engine, self.writing_trunk)
+        return make(
             end_tokens=self.end_tokens,
             vocabulary_size=self.tokenizer.vocabulary_size,
             **options,
         )
+
+    def written_by(self, make_engine: Callable[..., Any] | None) -> Self:
+        """The same model, its texts written by other engines, or by ours if None.
+
+        `make_engine` takes the keywords of `Engine` and gives what has its methods.
+        """
+        other = copy(self)
+        other.make_engine = make_engine
+        return other
 
     def speculation(self, draft: "Draft") -> Speculation:
         """What writes with a draft, and counts how much of it is kept.

@@ -64,6 +64,7 @@ def _compile(compiler: str, source: Path, flags: Sequence[str], target: Path) ->
 
 
 def cache_folder() -> Path:
+    """The folder of this user's for what can be made again."""
     """Where this user's files that can be made again are kept."""
     named = os.environ.get("XDG_CACHE_HOME")
     if named:
