@@ -51,13 +51,15 @@ def with_lilliput(model: Path, pairs: Sequence[Pair]) -> tuple[float, list[float
 def with_harness(
     model: Path, pairs: Sequence[Pair], harness: Path, batch_size: int
 ) -> tuple[float, list[float]]:
-    """The same of lm-evaluation-harness; texts begin with the beginning token, as ours do."""
+    """The same of lm-evaluation-harness; texts begin with what ours begin with."""
     sys.path.append(str(harness))
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
+    import lilliput
+
     loaded = HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=batch_size)
-    beginning = loaded.tokenizer.bos_token or ""
+    beginning = loaded.tokenizer.decode(lilliput.load(model, "cpu").beginning)
     asked = [
         Instance(
             request_type="loglikelihood",
