@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from lilliput.backends.llama_cpp import LlamaCppProgram
 from lilliput.backends.onnx_runtime import OnnxTrunk
@@ -49,48 +49,64 @@ def with_backend(
     Raises UserError if the runtime is not installed or cannot hold the model.
     """
     if name == "fastest":
-        found = list(_candidates(model, rows, threads))
-        return max(found, key=lambda one: one[0].tokens_per_second)[1]
+        return _fastest(_candidates(model, rows, threads)).model
     if name not in NAMES:
         raise UserError(f"--backend {name}: choose {', '.join(NAMES)} or fastest")
     if name == "own":
         return model.written_by(None)
-    return _with_fastest_threads(model, name, rows, threads)[1]
+    return _fastest(_with_threads(model, name, rows, threads)).model
 
 
 def measure(model: LanguageModel, *, threads: int | None = None) -> list[Measured]:
     """How fast each runtime that is installed and can hold the model writes one text with it."""
-    return [found for found, _ in _candidates(model, 1, threads)]
+    found = []
+    for one in _candidates(model, 1, threads):
+        found.append(Measured(one.name, one.tokens_per_second))
+        one.close()
+    return found
 
 
-def _candidates(
-    model: LanguageModel, rows: int, threads: int | None
-) -> Iterator[tuple[Measured, LanguageModel]]:
+@dataclass(frozen=True)
+class _Candidate:
+    """A model on a runtime, how fast it writes, and what ends the runtime."""
+
+    name: BackendName
+    model: LanguageModel
+    tokens_per_second: float
+    close: Callable[[], None]
+
+
+def _fastest(candidates: Iterable[_Candidate]) -> _Candidate:
+    """The fastest; the others are closed."""
+    best, *others = sorted(candidates, key=lambda one: -one.tokens_per_second)
+    for one in others:
+        one.close()
+    return best
+
+
+def _candidates(model: LanguageModel, rows: int, threads: int | None) -> Iterator[_Candidate]:
     own = model.written_by(None)
-    yield Measured("own", _speed(own)), own
+    yield _Candidate("own", own, _speed(own), lambda: None)
     for name in NAMES[1:]:
         try:
-            speed, candidate = _with_fastest_threads(model, name, rows, threads)
+            yield _fastest(_with_threads(model, name, rows, threads))
         except (UserError, WorkFailed):
             continue
-        yield Measured(name, speed), candidate
 
 
-def _with_fastest_threads(
+def _with_threads(
     model: LanguageModel, name: BackendName, rows: int, threads: int | None
-) -> tuple[float, LanguageModel]:
-    """The model on a runtime, and its tokens a second."""
-    counts = sorted({1, os.cpu_count() or 1}) if threads is None else [threads]
-    found = []
-    for count in counts:
-        candidate = model.written_by(_engine_maker(model, name, rows, count))
-        found.append((_speed(candidate), candidate))
-    return max(found, key=lambda one: one[0])
+) -> Iterator[_Candidate]:
+    """The model on a runtime with so many threads; with one, and with one a core, if None."""
+    for count in sorted({1, os.cpu_count() or 1}) if threads is None else [threads]:
+        runtime = _open(model, name, rows, count)
+        candidate = model.written_by(runtime.engine)
+        yield _Candidate(name, candidate, _speed(candidate), runtime.close)
 
 
-def _engine_maker(
+def _open(
     model: LanguageModel, name: BackendName, rows: int, threads: int
-) -> Callable[..., Any]:
+) -> LlamaCppProgram | OnnxTrunk:
     if find_spec(_PACKAGES[name]) is None:
         extra = "llamacpp,gguf" if name == "llama.cpp" else "onnx"
         raise UserError(f"--backend {name}: not installed; pip install 'lilliput[{extra}]'")
@@ -104,11 +120,11 @@ def _engine_maker(
             cached.mkdir(parents=True, exist_ok=True)
             write_gguf(folder, file)
         slots = min(rows, _MOST_SLOTS)
-        return LlamaCppProgram(file, decoder.config, rows=slots, threads=threads).engine
+        return LlamaCppProgram(file, decoder.config, rows=slots, threads=threads)
     file = cached / "onnx" / "model.onnx"
     if not file.is_file():
         write_onnx(folder, cached)
-    return OnnxTrunk(file, decoder.config, threads=threads).engine
+    return OnnxTrunk(file, decoder.config, threads=threads)
 
 
 def _speed(model: LanguageModel) -> float:

@@ -133,6 +133,9 @@ class OnnxTrunk:
         trunk: Any = self
         return Engine(trunk, end_tokens=end_tokens, vocabulary_size=vocabulary_size, **options)
 
+    def close(self) -> None:
+        """Nothing needs an end: the session goes with this object."""
+
     def hidden(
         self,
         ids: Tensor,
