@@ -1,4 +1,4 @@
-"""The built wheel holds everything: code, types marker and recipes."""
+"""The built wheel holds everything: code, types marker, recipes, C and pages."""
 
 import os
 import subprocess
@@ -17,9 +17,13 @@ def test_a_wheel_works_away_from_the_repository(tmp_path: Path) -> None:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "lilliput").rglob("*.py")}
-    recipes = {path.relative_to(ROOT).as_posix() for path in (ROOT / "lilliput").rglob("*.toml")}
-    assert recipes
-    assert code | recipes | {"lilliput/py.typed"} <= names
+    others = {
+        path.relative_to(ROOT).as_posix()
+        for ending in ("*.toml", "*.c", "*.js", "*.html", "*.css", "*.svg")
+        for path in (ROOT / "lilliput").rglob(ending)
+    }
+    assert {Path(name).suffix for name in others} >= {".toml", ".c", ".js", ".html", ".css"}
+    assert code | others | {"lilliput/py.typed"} <= names
     assert any(name.endswith("/LICENSE") for name in names)
     program = (
         "import sys, lilliput; from lilliput.verbs.training import recipe_of; "
