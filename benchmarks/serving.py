@@ -101,10 +101,22 @@ async def _client(
     return found
 
 
+async def _until_healthy(client: httpx.AsyncClient) -> None:
+    for _ in range(300):
+        try:
+            if (await client.get("/health")).status_code == 200:
+                return
+        except httpx.ConnectError:
+            pass
+        await asyncio.sleep(0.1)
+    sys.exit("the server does not answer")
+
+
 async def load(address: str, options: argparse.Namespace) -> dict[str, float]:
     """The figures of one load."""
     limits = httpx.Limits(max_connections=options.streams)
     async with httpx.AsyncClient(base_url=address, timeout=600, limits=limits) as client:
+        await _until_healthy(client)
         warm = argparse.Namespace(**{**vars(options), "each": 1, "tokens": 4})
         await _client(client, 0, warm)
         started = time.perf_counter()
