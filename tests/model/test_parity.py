@@ -106,7 +106,7 @@ def test_logits_equal_transformers(case: str, tmp_path: Path) -> None:
         left = model(padded, document_starts=starts)
         assert_close(left[1, 5:], model(padded[1:, 5:])[0])
         cache = model.make_cache(2, 40)  # the same in pieces, the padding split between two
-        # LongRoPE turns by each text's own length: the padded one must pass the switch in one piece.
+        # LongRoPE turns by a text's own length: the padded one must pass the switch in one piece.
         marks = (0, 18, 22) if first == 14 else (0, 3, 12)
         pieces = [
             model(padded[:, start:stop], cache=cache, document_starts=starts)
