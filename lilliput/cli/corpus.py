@@ -1,75 +1,27 @@
-"""`lilliput corpus`: make a corpus."""
+"""`lilliput corpus`: make a corpus. Each command's module is imported when it is used."""
 
 import importlib
-from pathlib import Path
 
 import click
 
-from lilliput.cli.output import json_option, print_facts
+_COMMANDS = {
+    "build": "lilliput.cli.corpus_build",
+    "stories": "lilliput.cli.corpus_stories",
+}
 
 
 class _CorpusGroup(click.Group):
-    """Knows `stories` by name; its module is imported when it is used."""
-
     def list_commands(self, context: click.Context) -> list[str]:
-        return [*super().list_commands(context), "stories"]
+        return list(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name != "stories":
-            return super().get_command(context, name)
-        stories = importlib.import_module("lilliput.cli.corpus_stories").command
-        assert isinstance(stories, click.Command)
-        return stories
+        if name not in _COMMANDS:
+            return None
+        found = importlib.import_module(_COMMANDS[name]).command
+        assert isinstance(found, click.Command)
+        return found
 
 
 @click.group(cls=_CorpusGroup)
 def command() -> None:
     """Make a corpus: build it from files, or generate stories."""
-
-
-@command.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SRC…")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("corpus"),
-    show_default=True,
-    help="The corpus folder to write.",
-)
-@click.option("--text-field", default="text", show_default=True, help="Field that holds the text.")
-@click.option("--offline", is_flag=True, envvar="LILLIPUT_OFFLINE", help="Never fetch anything.")
-@click.option("--overwrite", is_flag=True, help="Replace a corpus made from other sources.")
-@json_option
-def build(
-    sources: tuple[str, ...],
-    output: Path,
-    text_field: str,
-    offline: bool,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    """Read files, folders or Hugging Face datasets into a corpus folder.
-
-    .txt, .md, .jsonl (each also .gz, .xz, .bz2, .zst) and .parquet files are read, folders of
-    them, other corpus folders, and datasets by name (owner/name; needs pip install
-    'lilliput[hub]'). A text file is one document, or several if lines <|endoftext|> divide it.
-
-    \b
-    Example:
-      lilliput corpus build notes.txt articles/ -o corpus/
-      lilliput corpus build roneneldan/TinyStories -o corpus/
-    """
-    from lilliput.corpus import build_corpus
-
-    manifest = build_corpus(
-        sources, output, text_field=text_field, offline=offline, overwrite=overwrite
-    )
-    facts = {
-        "corpus": str(output),
-        "documents": manifest.documents,
-        "bytes": manifest.bytes,
-        "dropped": dict(manifest.dropped),
-        "hash": manifest.hash,
-    }
-    print_facts(facts, as_json)

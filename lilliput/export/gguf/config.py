@@ -146,8 +146,9 @@ def _fill_file_numbers(architecture: Architecture, file: GgufFile, found: Values
         if key in architecture.numbers:
             found.setdefault(key, value)
     for key in ("attention.value_length", "rope.dimension_count"):
-        same = architecture.numbers.get(key) == "head_dim"
-        if same and found.get(key) != found.get("attention.key_length"):
+        if architecture.numbers.get(key) != "head_dim" or key not in found:
+            continue  # what is missing is named by the caller
+        if found[key] != found.get("attention.key_length"):
             raise UserError(
                 f"{file.path}: {key} is {found[key]} where heads are "
                 f"{found.get('attention.key_length')} wide, which is not read yet"
