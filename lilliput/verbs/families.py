@@ -145,7 +145,7 @@ def list_families(
     if exports_to is not None and exports_to not in TARGETS:
         raise UserError(f"export {exports_to!r} is unknown: choose {', '.join(TARGETS)}")
     found = []
-    for row in FAMILIES.values():
+    for row in all_families().values():
         config = _shape(row.name, _SIZE_OF_EXPORTS, vocabulary_size)
         exports = exports_of(config)
         if (exports_to is None or exports.reaches(exports_to)) and _mentions(
@@ -160,45 +160,30 @@ def list_families(
     return found
 
 
+@lru_cache(maxsize=1)
+def all_families() -> Mapping[str, Family]:
+    """The rows of all families by name, in order of year: decoders and the other trunks."""
+    rows = [*FAMILIES.values(), *TRUNK_ROWS.values()]
+    return {row.name: row for row in sorted(rows, key=lambda row: row.year)}
+
+
 def show_family(name: str, size: str = "m", *, vocabulary_size: int = VOCABULARY) -> FamilyShown:
     """A family drawn at a named size. Raises UserError for an unknown name or size."""
     row = _family(name)
-    if row.name in TRUNK_ROWS:
-        return _show_trunk(row, size, vocabulary_size)
     config = _shape(row.name, size, vocabulary_size)
-    return FamilyShown(
-        family=row,
-        size=size,
-        config=config,
-        diagram=model_diagram(config, f"{row.name} at size {size}"),
-        switches=tuple(one for one in switches(config) if one.value != one.default),
-        exports=exports_of(config),
-    )
-
-
-def _show_trunk(row: Family, size: str, vocabulary_size: int) -> FamilyShown:
-    config = trunk_shape(row.name, size, vocabulary_size)
-    loads_as = transformers_class(config)
-    refusals = dict.fromkeys(TARGETS, "it is written for decoders, and this is none")
-    if loads_as is not None:
-        del refusals["transformers"]
+    title = f"{row.name} at size {size}"
+    if isinstance(config, Own):
+        diagram = trunk_diagram(config, title)
+        shown = tuple(_switch(item, "", value) for item, value in own_fields(config))
     else:
-        refusals |= dict.fromkeys(TARGETS, "nothing but Lilliput retrieves")
-    return FamilyShown(
-        family=row,
-        size=size,
-        config=config,
-        diagram=trunk_diagram(config, f"{row.name} at size {size}"),
-        switches=tuple(_switch(item, "", value) for item, value in own_fields(config)),
-        exports=Exports(loads_as, gguf=False, onnx=False, single_file=False, refusals=refusals),
-    )
+        diagram = model_diagram(config, title)
+        shown = tuple(one for one in switches(config) if one.value != one.default)
+    return FamilyShown(row, size, config, diagram, shown, exports_of(config))
 
 
 def _active(config: ModelConfig | Own) -> int:
     """Parameters that one token meets."""
-    if isinstance(config, ModelConfig) and not isinstance(config, Own):
-        return active_parameters(config)
-    return config.parameters
+    return config.parameters if isinstance(config, Own) else active_parameters(config)
 
 
 def switches(config: ModelConfig) -> list[Switch]:
@@ -223,8 +208,10 @@ def groups_of_switches() -> dict[str, list[Switch]]:
 
 
 @lru_cache(maxsize=256)
-def exports_of(config: ModelConfig) -> Exports:
+def exports_of(config: ModelConfig | Own) -> Exports:
     """Where a trained model of this configuration goes, asked of the exports themselves."""
+    if isinstance(config, Own):
+        return _trunk_exports(config)
     one, reason = export_class(config)
     values = foreign_config(settled(config), one, end_of_text=0, padding=0)
     answers = {
@@ -241,6 +228,16 @@ def exports_of(config: ModelConfig) -> Exports:
         single_file="single-file" not in refusals,
         refusals=refusals,
     )
+
+
+def _trunk_exports(config: Own) -> Exports:
+    loads_as = transformers_class(config)
+    refusals = dict.fromkeys(TARGETS, "it is written for decoders, and this is none")
+    if loads_as is not None:
+        del refusals["transformers"]
+    else:
+        refusals |= dict.fromkeys(TARGETS, "nothing but Lilliput retrieves")
+    return Exports(loads_as, gguf=False, onnx=False, single_file=False, refusals=refusals)
 
 
 def _gguf_refusal(values: Mapping[str, Any]) -> str:
@@ -269,7 +266,7 @@ def _reason(error: UserError, where: Path) -> str:
 
 
 def _family(name: str) -> Family:
-    known = FAMILIES | TRUNK_ROWS
+    known = all_families()
     if name in known:
         return known[name]
     lowered = name.lower()
@@ -277,13 +274,13 @@ def _family(name: str) -> Family:
     similar = get_close_matches(lowered, known, n=3, cutoff=_SIMILAR)
     near += [one for one in similar if one not in near]
     hint = f"did you mean {', '.join(near)}? " if near else ""
-    raise UserError(
-        f"family {name!r} is unknown: {hint}`lilliput families` lists all {len(FAMILIES)}"
-    )
+    raise UserError(f"family {name!r} is unknown: {hint}`lilliput families` lists all {len(known)}")
 
 
 @lru_cache(maxsize=512)
-def _shape(name: str, size: str, vocabulary_size: int) -> ModelConfig:
+def _shape(name: str, size: str, vocabulary_size: int) -> ModelConfig | Own:
+    if name in TRUNK_ROWS:
+        return trunk_shape(name, size, vocabulary_size)
     return shape_of_size(size, vocabulary_size=vocabulary_size, family=name)
 
 
@@ -292,10 +289,12 @@ def _facts(row: Family, exports: Exports, vocabulary_size: int) -> FamilyFacts:
     return FamilyFacts(row.name, row.year, row.paper, row.distinctive, sizes, exports)
 
 
-def _mentions(row: Family, config: ModelConfig, exports: Exports, words: Sequence[str]) -> bool:
+def _mentions(
+    row: Family, config: ModelConfig | Own, exports: Exports, words: Sequence[str]
+) -> bool:
     """Whether all words occur; of switches, names that differ from Llama's and words as values."""
     said = [row.name, str(row.year), row.paper, row.distinctive, exports.transformers or ""]
-    for switch in switches(config):
+    for switch in () if isinstance(config, Own) else switches(config):
         differs = switch.value != switch.default
         said += [switch.name] * differs
         said += [switch.value] * (isinstance(switch.value, str) and switch.name != "layer_pattern")

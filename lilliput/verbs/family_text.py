@@ -39,8 +39,7 @@ def families_text(families: Sequence[FamilyFacts], width: int, vocabulary_size: 
         lines += _wrapped(f"{one.distinctive} ({one.paper}){loads}", width, indent=4)
     closing = (
         f"Parameters with a vocabulary of {vocabulary_size:,}. A trained model's folder loads in "
-        "transformers as the class named. `lilliput families show NAME` draws one. "
-        f"Besides these decoders, and shown alike: {', '.join(TRUNK_FAMILIES)} (docs/model.md)."
+        "transformers as the class named. `lilliput families show NAME` draws one."
     )
     return "\n".join([*lines, "", *_wrapped(closing, width)])
 

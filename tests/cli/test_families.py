@@ -17,6 +17,7 @@ from lilliput.report.diagram_svg import svg_drawing
 from lilliput.verbs import families as verb
 from lilliput.verbs.families import (
     TARGETS,
+    all_families,
     exports_of,
     groups_of_switches,
     list_families,
@@ -56,22 +57,26 @@ def test_the_list_holds_every_family_with_all_that_matters(
         text = said(capsys)
         assert max(map(len, text.splitlines())) <= min(120, max(80, columns))
         flowing = " ".join(text.split())
-        for one in FAMILIES.values():
+        for one in all_families().values():
             assert f"\n{one.name} " in text
             assert f"{one.distinctive} ({one.paper})" in flowing
     assert "MixtralForCausalLM" in flowing
+    assert "MambaForCausalLM" in flowing
+    assert "T5ForConditionalGeneration" in flowing
 
 
 def test_the_list_as_json_counts_what_the_models_have(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(said(capsys, "--json", "--vocabulary", "1000"))
     assert found["vocabulary_size"] == 1000
     rows = {row["name"]: row for row in found["families"]}
-    assert list(rows) == list(FAMILIES)
+    assert set(rows) == {*FAMILIES, *TRUNK_FAMILIES}
+    years = [row["year"] for row in found["families"]]
+    assert years == sorted(years)
     for name, row in rows.items():
         assert set(row) == {"name", "year", "paper", "distinctive", "parameters", "exports"}
         assert set(row["parameters"]) == set(SIZES)
         for size in ("xs", "l"):
-            config = shape_of_size(size, vocabulary_size=1000, family=name)
+            config = shape_of(name, vocabulary_size=1000, end_of_text=0, size=size)
             assert row["parameters"][size] == config.parameters
         assert set(row["exports"]) == {
             "transformers", "gguf", "onnx", "single_file", "refusals",
@@ -89,6 +94,7 @@ def test_words_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
                                             FAMILIES[name].switches]  # fmt: skip
     assert names("MixtralForCausalLM") == ["mixtral"]
     assert names("2405.04434") == ["deepseek-v2"]
+    assert names("state", "space") == ["mamba"]
     assert set(names("alibi")) == {"bloom", "falcon-rw"}
     assert names("list", "alibi") == names("alibi")
     assert "no family matches 'rotary' and 'alibi'" in refused(capsys, "rotary", "alibi")
@@ -110,8 +116,8 @@ def test_exports_narrow_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "qwen2.5" not in found["single-file"]
     assert found["single-file"] < found["onnx"]
     assert found["transformers"] == {
-        name for name in FAMILIES if name not in
-        ("gpt3", "gopher", "chinchilla", "grok1", "openelm", "apple", "mixture-of-depths")
+        name for name in all_families() if name not in
+        ("gpt3", "gopher", "chinchilla", "grok1", "openelm", "apple", "mixture-of-depths", "retro")
     }  # fmt: skip
     text = said(capsys, "gemma", "--exports-to", "gguf")
     assert "\ngemma3 " in text
@@ -203,7 +209,7 @@ def test_show_prints_the_drawing_and_writes_it_as_svg(
         (["show", "mixtrl"], "did you mean mixtral, "),
         (["show", "GPT-2"], "gpt2"),
         (["show", "deepseek"], "deepseek-v2, deepseek-v3"),
-        (["show", "zzzzzz"], f"lists all {len(FAMILIES)}"),
+        (["show", "zzzzzz"], f"lists all {len(all_families())}"),
         (["show", "mixtral", "--size", "xxl"], "choose xs, s, m, l, xl"),
         (["show", "mixtral", "--vocabulary", "0"], "--vocabulary"),
         (["show"], "Missing argument"),
