@@ -7,6 +7,6 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("steady", derandomize=True, database=None)
-settings.register_profile("search")
+settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

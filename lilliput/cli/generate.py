@@ -204,6 +204,9 @@ def command(
                 click.echo(json.dumps(facts, ensure_ascii=False))
             else:
                 _print_texts(text, completions, apart=len(texts) * count > 1)
+        failed = [one.failure for completions in written for one in completions if one.failure]
+        if failed:
+            raise WorkFailed(f"{len(failed)} of {count * len(texts)} texts broke off: {failed[0]}")
     if speculation is not None:
         _print_acceptance(speculation)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+from lilliput.errors import WorkFailed
 from lilliput.generate.engine import Engine
 from lilliput.generate.requests import FinishReason, Request, Written
 from lilliput.generate.streaming import CompletionText
@@ -19,9 +20,12 @@ class Completion:
     ids: tuple[int, ...]
     """Every sampled token, with the end token or those of a stop string where one ended it."""
     finish: FinishReason
-    """Why it ended: an end token, a stop string, `max_tokens` ("length"), or a full context."""
+    """Why it ended: an end token, a stop string, `max_tokens` ("length"), a full context, or a
+    constraint that failed."""
     written: tuple[Written, ...] = ()
     """The tokens with their log-probabilities."""
+    failure: str = ""
+    """What went wrong, where `finish` is "failed": the text breaks off there."""
 
     @property
     def log_probability(self) -> float:
@@ -51,11 +55,11 @@ class _Growing:
                 return True
         return False
 
-    def done(self, finish: FinishReason) -> Completion:
+    def done(self, finish: FinishReason, failure: str = "") -> Completion:
         """The whole."""
         text = "".join(self._pieces) + self._text.close()
         ids = tuple(one.id for one in self._written)
-        return Completion(text, ids, finish, tuple(self._written))
+        return Completion(text, ids, finish, tuple(self._written), failure)
 
 
 def write_all(engine: Engine, requests: Sequence[Request], bytes_of: BytesOf) -> list[Completion]:
@@ -71,16 +75,21 @@ def write_all(engine: Engine, requests: Sequence[Request], bytes_of: BytesOf) ->
                 engine.cancel(event.ticket, "stop")
                 done[index] = growing[index].done("stop")
             elif event.finish:
-                done[index] = growing[index].done(event.finish)
+                done[index] = growing[index].done(event.finish, event.failure)
     return [done[index] for index in range(len(requests))]
 
 
 def tokens_of(engine: Engine, ticket: int) -> Generator[Written, None, FinishReason]:
-    """The tokens of one request as they are written; a consumer that leaves cancels it."""
+    """The tokens of one request as they are written; a consumer that leaves cancels it.
+
+    Raises WorkFailed if its constraint fails.
+    """
     try:
         while True:
             for event in engine.step():
                 yield from event.written
+                if event.failure:
+                    raise WorkFailed(event.failure)
                 if event.finish:
                     return event.finish
     except GeneratorExit:

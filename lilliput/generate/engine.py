@@ -164,7 +164,8 @@ class Engine:
     def step(self) -> list[Event]:
         """Write a token of every text in the batch, and read a chunk of prompts.
 
-        Raises WorkFailed if the model's states are not finite; the texts are lost then.
+        A text whose constraint fails ends with "failed". Raises WorkFailed if the model's states
+        are not finite; the texts are lost then.
         """
         states = [state for state in (self._decode(), self._read()) if state is not None]
         if not states:
@@ -320,7 +321,7 @@ class Engine:
         events, finished = [], []
         for row, text in enumerate(self._texts):
             if text.news or text.finish:
-                events.append(Event(text.ticket, text.news, text.finish))
+                events.append(Event(text.ticket, text.news, text.finish, text.failure))
                 self._tokens += len(text.news)
                 text.news = []
             if text.finish:

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 from lilliput.generate.constraints.protocol import Constraint
 from lilliput.generate.sampling import Sampling
 
-FinishReason = Literal["end", "stop", "length", "context", "cancelled"]
+FinishReason = Literal["end", "stop", "length", "context", "cancelled", "failed"]
 """An end token (or a finished constraint), a stop string, `max_tokens`, a full context, a caller
-that left."""
+that left, a constraint that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,5 @@ class Event(NamedTuple):
     ticket: int
     written: Sequence[Written] = ()
     finish: FinishReason | None = None
+    failure: str = ""
+    """What went wrong, where `finish` is "failed"."""

@@ -38,9 +38,7 @@ class Steering:
         self._biased_tokens = self._indices(token for _, token, _ in biases)
         self._biases = self._numbers(bias for _, _, bias in biases)
         self._constrained = [
-            (row, text.request.constraint)
-            for row, text in enumerate(texts)
-            if text.request.constraint is not None
+            (row, text) for row, text in enumerate(texts) if text.request.constraint is not None
         ]
         asked = self._repeating.asked or self._counting.asked
         self._idle = not (asked or biases or self._constrained)
@@ -68,7 +66,7 @@ class Steering:
 
     def _constrain(self, logits: Tensor) -> None:
         """Make what constraints do not allow impossible, in place."""
-        masks = [(row, constraint.allowed()) for row, constraint in self._constrained]
+        masks = [(row, text.allowed()) for row, text in self._constrained]
         bound = [(row, mask) for row, mask in masks if mask is not None]
         if not bound:
             return

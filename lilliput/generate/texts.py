@@ -1,9 +1,13 @@
 """One text in the engine: how far it is, and what comes next without asking the model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from lilliput.errors import WorkFailed
+from lilliput.generate.constraints.protocol import Mask
 from lilliput.generate.requests import FinishReason, Request, Written
 from lilliput.generate.sampling import SMALLEST_TEMPERATURE, uniform_draws
 
@@ -26,6 +30,8 @@ class Text:
     news: list[Written] = field(default_factory=list)
     """What was written since it was last told."""
     finish: FinishReason | None = None
+    failure: str = ""
+    """What went wrong, where `finish` is "failed"."""
     _draws: "np.ndarray[tuple[int], np.dtype[np.float64]] | None" = None
 
     @property
@@ -39,11 +45,33 @@ class Text:
 
     def write(self, written: Written) -> None:
         """Add the token that was chosen, and those that then must follow."""
-        self._add(written)
+        if self.finish is None:
+            with self._own_failures():
+                self._add(written)
         self.force()
+
+    def allowed(self) -> "Mask | None":
+        """What the constraint lets come next; None where there is no bound, or it failed."""
+        constraint = self.request.constraint
+        if constraint is not None and self.finish is None:
+            with self._own_failures():
+                return constraint.allowed()
+        return None
 
     def force(self) -> None:
         """Add the tokens for which a constraint leaves no choice."""
+        with self._own_failures():
+            self._force()
+
+    @contextmanager
+    def _own_failures(self) -> Iterator[None]:
+        """A constraint that fails ends this text and no other."""
+        try:
+            yield
+        except WorkFailed as error:
+            self.finish, self.failure = "failed", str(error)
+
+    def _force(self) -> None:
         constraint = self.request.constraint
         while constraint is not None and self.finish is None:
             if constraint.finished:

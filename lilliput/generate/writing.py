@@ -3,9 +3,10 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from copy import copy
 from functools import partial
+from itertools import chain
 from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, WorkFailed
 from lilliput.generate.beams import beam_search
 from lilliput.generate.completions import (
     Completion,
@@ -133,7 +134,8 @@ class Writer:
 
         Sample i of a prompt depends on the prompt, the seed and i alone, not on the rest of the
         batch. Raises UserError on a prompt that does not fit in the context with room for one
-        token, or a number that makes no sense.
+        token, or a number that makes no sense; WorkFailed if a constraint fails amid a text
+        (`complete` gives the other texts all the same).
         """
         settings = Sampling(**sampling)  # type: ignore[arg-type]
         if into is not None:
@@ -156,6 +158,9 @@ class Writer:
             constraint=constraint,
             draft=draft,
         )
+        for completion in chain.from_iterable(completions):
+            if completion.failure:
+                raise WorkFailed(completion.failure)
         texts = [[completion.text for completion in of_prompt] for of_prompt in completions]
         if into is not None:
             from lilliput.generate.constraints.typed import instance_of
@@ -342,8 +347,8 @@ class Writer:
 
 
 def _best(completions: Sequence[Completion]) -> list[Completion]:
-    """The likeliest a token first."""
-    return sorted(completions, key=lambda one: -one.mean_log_probability)
+    """The likeliest a token first; those that failed last."""
+    return sorted(completions, key=lambda one: (one.failure != "", -one.mean_log_probability))
 
 
 def _told(

@@ -224,6 +224,8 @@ class Submission:
             self._unfinished[index].note(len(event.written))
             if event.finish is not None:
                 self._finish(index, event.finish)
+            if event.failure:
+                raise WorkFailed(event.failure)
             return index, event
         raise StopAsyncIteration
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
 from tiny_models import TRIED, random_decoder
 
 from lilliput.generate import LanguageModel, load
@@ -12,8 +11,6 @@ from lilliput.model import save_model
 from lilliput.tokens import Tokenizer, train_tokenizer
 
 torch.set_num_threads(1)
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from lilliput.cli import main
-from lilliput.errors import UserError
+from lilliput.errors import UserError, WorkFailed
 from lilliput.generate import LanguageModel, Sampling
 from lilliput.generate.constraints.rules import choices, json_schema, regex
 from lilliput.generate.constraints.typed import SpanOf
@@ -127,3 +127,74 @@ def test_choices_can_be_chosen_by_the_model(model: LanguageModel) -> None:
     rule = choices(["cat", "dog"], model.tokenizer, end_tokens=model.end_tokens)
     found = set(model.generate("The", n=40, temperature=3.0, seed=2, constraint=rule))
     assert found <= {"cat", "dog"} and found
+
+
+class _Failing:
+    """A rule that allows everything and breaks down at the token of one number, in one place."""
+
+    finished = False
+
+    def __init__(self, at: int, where: str) -> None:
+        self._left, self._where = at, where
+
+    def _fail_in(self, where: str) -> None:
+        if self._left <= 0 and where == self._where:
+            raise WorkFailed("the rule grew too large")
+
+    def allowed(self) -> None:
+        self._fail_in("allowed")
+
+    def forced(self) -> list[int]:
+        self._fail_in("forced")
+        return []
+
+    def accept(self, token: int) -> None:
+        self._left -= 1
+        self._fail_in("accept")
+
+    def limit(self, remaining: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _FailsForOne:
+    """Starts a rule that fails in the texts of one prompt."""
+
+    prompt: str
+    where: str
+    at: int = 3
+
+    def start(self, prompt_ids: tuple[int, ...], prompt: str) -> _Failing:
+        return _Failing(self.at if prompt == self.prompt else 10**9, self.where)
+
+
+@pytest.mark.parametrize("where", ["allowed", "forced", "accept"])
+def test_a_rule_that_fails_ends_its_own_text_alone(endless: LanguageModel, where: str) -> None:
+    prompts = ["The cat", "Once upon", "The dog"]
+    ids = [endless.prompt_ids(one) for one in prompts]
+    settings = Sampling(max_tokens=12, seed=4)
+    rule = _FailsForOne("Once upon", where)
+    free = [one[0] for one in endless.complete(ids, settings)]
+    found = [one[0] for one in endless.complete(ids, settings, constraint=rule)]
+    assert [one.finish for one in found] == ["length", "failed", "length"]
+    assert found[0] == free[0] and found[2] == free[2]
+    assert found[1].failure == "the rule grew too large"
+    assert len(found[1].ids) == 3 and found[1].ids == free[1].ids[:3]
+    with pytest.raises(WorkFailed, match="grew too large"):
+        endless.generate(prompts, constraint=rule, max_tokens=12, seed=4)
+    with pytest.raises(WorkFailed, match="grew too large"):
+        list(endless.generate(prompts[1], constraint=rule, max_tokens=12, seed=4, stream=True))
+
+
+def test_a_rule_that_fails_at_once_leaves_the_others(endless: LanguageModel) -> None:
+    prompts = [endless.prompt_ids(one) for one in ("The cat", "Once upon")]
+    for where in ("allowed", "forced"):
+        found = endless.complete(
+            prompts,
+            Sampling(max_tokens=5, seed=4),
+            n=2,
+            best_of=3,
+            constraint=_FailsForOne("Once upon", where, at=0),
+        )
+        assert {one.finish for one in found[0]} == {"length"}
+        assert {(one.finish, one.ids) for one in found[1]} == {("failed", ())}

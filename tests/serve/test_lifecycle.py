@@ -20,6 +20,7 @@ from conftest import SECONDS, Running, running, wait_until
 
 from lilliput.errors import WorkFailed
 from lilliput.generate import LanguageModel
+from lilliput.generate.constraints.matching import Matching
 from lilliput.serve.limits import Limits
 
 LONG: dict[str, Any] = {"model": "endless", "prompt": "The", "max_tokens": 480, "seed": 1}
@@ -148,6 +149,33 @@ def test_a_stream_that_fails_says_so(
             server.client().completions.create(**LONG)
         assert server.client().completions.create(**{**LONG, "max_tokens": 3}).choices[0].text
         assert server.http().get("/health").status_code == 200
+
+
+def test_a_rule_that_fails_ends_its_own_answer_alone(
+    endless: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a grammar outgrows llguidance's limits in the middle of an answer."""
+    accept, steps = Matching.accept, [0]
+
+    def failing(matching: Matching, token: int) -> None:
+        accept(matching, token)
+        steps[0] += 1
+        if steps[0] == 4:
+            raise WorkFailed("the grammar grew too large")
+
+    with running({"endless": endless}) as server:
+        client = server.client(max_retries=0)
+        alone = client.completions.create(**LONG).choices[0].text
+        monkeypatch.setattr(Matching, "accept", failing)
+        stream = client.completions.create(**LONG, stream=True)
+        first = next(iter(stream)).choices[0].text
+        with pytest.raises(openai.InternalServerError, match="grew too large"):
+            client.completions.create(
+                **{**LONG, "extra_body": {"structured_outputs": {"regex": "[a-z ]{40,60}"}}}
+            )
+        assert first + "".join(piece.choices[0].text for piece in stream) == alone
+        wait_until(lambda: _open(server) == 0)
+        wait_until(lambda: server.served("endless").statistics.rows == 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
