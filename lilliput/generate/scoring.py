@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,10 +16,17 @@ from lilliput.model import Trunk
 from lilliput.model.t5.trunk import T5, present_after
 
 TOKENS_PER_BATCH = 8192
+# Matrices are multiplied at full rate from so many rows on: more only cost padding.
+TOKENS_WORTH_A_BATCH = 256
+MOST_PADDING = 1 / 16
+BATCHES_WORTH_A_THREAD = 4
 LOGITS_PER_CHUNK = 1 << 24
 # A shorter common beginning is cheaper to read again with each row than to copy into each.
 SHORTEST_SHARED_PREFIX = 16
 _ROUNDING = 4
+
+_Item = TypeVar("_Item")
+_Job = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,40 +169,74 @@ def _tree(rows: Sequence[_Row], shared: Sequence[int], length: int) -> PrefixTre
 
 def _score_below(decoder: Trunk, tree: PrefixTree, cache: Any) -> None:
     """Score the rows of a tree, whose shared tokens one row of `cache` has read."""
-    _score_rows(decoder, [(tree.length, 0, row) for row in tree.rows], cache)
-    by_length = sorted(tree.children, key=lambda child: (child.length, child.count))
+    jobs = _row_jobs(decoder, [(0, row) for row in tree.rows], tree.length, cache)
+    by_length = sorted(tree.children, key=lambda child: (child.length, -child.count))
     for _, group in groupby(by_length, key=lambda child: child.length):
-        for some in _portions(list(group), lambda child: child.length * (1 + child.count)):
-            ids = [child.some_row.ids[tree.length : child.length] for child in some]
-            read = _repeated(decoder, cache, [0] * len(some), some[0].length)
-            decoder.hidden(torch.tensor(ids, device=decoder.device), cache=read)
-            rows = [(one.length, n, row) for n, one in enumerate(some) for row in one.rows]
-            _score_rows(decoder, rows, read)
-            for number, child in enumerate(some):
-                if child.children:
-                    deeper = PrefixTree(child.length, [], child.children)
-                    _score_below(decoder, deeper, _repeated(decoder, read, [number], child.length))
+        some = _portions(list(group), lambda child: child.length * (1 + child.count))
+        jobs += [partial(_score_children, decoder, one, tree.length, cache) for one in some]
+    _do(decoder, jobs)
 
 
-def _score_rows(decoder: Trunk, rows: Sequence[tuple[int, int, _Row]], cache: Any) -> None:
-    """Score rows of which the cache's row of that number has read so many tokens."""
-    ordered = sorted(rows, key=lambda one: -len(one[2].ids))
-    for some in _portions(ordered, lambda one: len(one[2].ids)):
-        done = some[0][0]
-        width = max(len(row.ids) for _, _, row in some) - 1
-        # Padding on the right needs no mask: what comes later is never attended to.
-        ids = torch.tensor(
-            [(*row.ids[done:-1], *[0] * (width + 1 - len(row.ids))) for _, _, row in some],
-            device=decoder.device,
-        )
-        numbers = [number for _, number, _ in some]
-        read = _repeated(decoder, cache, numbers, width) if done else None
-        hidden = decoder.hidden(ids, cache=read)
-        wanted = [
-            hidden[n, row.first - 1 - done : len(row.ids) - 1 - done]
-            for n, (_, _, row) in enumerate(some)
-        ]
-        _answer(decoder, torch.cat(wanted), [row for _, _, row in some])
+def _score_children(decoder: Trunk, children: Sequence[PrefixTree], done: int, cache: Any) -> None:
+    """Read what each of these trees of one length shares after `done` tokens; score its rows."""
+    length = children[0].length
+    ids = [child.some_row.ids[done:length] for child in children]
+    read = _repeated(decoder, cache, [0] * len(children), length)
+    decoder.hidden(torch.tensor(ids, device=decoder.device), cache=read)
+    rows = [(number, row) for number, child in enumerate(children) for row in child.rows]
+    _do(decoder, _row_jobs(decoder, rows, length, read))
+    for number, child in enumerate(children):
+        if child.children:
+            deeper = PrefixTree(length, [], child.children)
+            _score_below(decoder, deeper, _repeated(decoder, read, [number], length))
+
+
+def _row_jobs(
+    decoder: Trunk, rows: Sequence[tuple[int, _Row]], done: int, cache: Any
+) -> list[_Job]:
+    """Work that scores rows; the cache's row of the number beside each has read `done` tokens."""
+    ordered = sorted(rows, key=lambda one: -len(one[1].ids))
+    portions = _portions(ordered, lambda one: len(one[1].ids) - done)
+    return [partial(_score_rows, decoder, some, done, cache) for some in portions]
+
+
+def _score_rows(decoder: Trunk, rows: Sequence[tuple[int, _Row]], done: int, cache: Any) -> None:
+    width = max(len(row.ids) for _, row in rows) - 1
+    # Padding on the right needs no mask: what comes later is never attended to.
+    ids = torch.tensor(
+        [(*row.ids[done:-1], *[0] * (width + 1 - len(row.ids))) for _, row in rows],
+        device=decoder.device,
+    )
+    read = _repeated(decoder, cache, [number for number, _ in rows], width) if done else None
+    hidden = decoder.hidden(ids, cache=read)
+    wanted = [
+        hidden[n, row.first - 1 - done : len(row.ids) - 1 - done] for n, (_, row) in enumerate(rows)
+    ]
+    _answer(decoder, torch.cat(wanted), [row for _, row in rows])
+
+
+def _do(decoder: Trunk, jobs: Sequence[_Job]) -> None:
+    """Do independent work; where there is much, each CPU thread has batches of its own.
+
+    Two threads that share every small multiplication wait for each other more than they gain.
+    """
+    threads = torch.get_num_threads() if decoder.device.type == "cpu" else 1
+    if threads == 1 or len(jobs) < BATCHES_WORTH_A_THREAD * threads:
+        for job in jobs:
+            job()
+        return
+    # A thread takes over the number when it first computes: one, so that it shares no further.
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for done in [pool.submit(torch.inference_mode()(job)) for job in jobs]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _score_answers(model: T5, rows: Sequence[_Row]) -> None:
@@ -216,19 +259,22 @@ def _score_answers(model: T5, rows: Sequence[_Row]) -> None:
         _answer(model, torch.cat(wanted), some)
 
 
-_Item = TypeVar("_Item")
-
-
 def _portions(items: Sequence[_Item], tokens: Callable[[_Item], int]) -> Iterator[list[_Item]]:
-    """The items in their order, as many at a time as have TOKENS_PER_BATCH tokens together."""
+    """The items in their order, in batches of little padding and TOKENS_PER_BATCH at most."""
     portion: list[_Item] = []
-    longest = 0
+    longest = own = 0
     for item in items:
-        longest = max(longest, tokens(item))
-        if portion and longest * (len(portion) + 1) > TOKENS_PER_BATCH:
+        size = tokens(item)
+        padded = max(longest, size) * (len(portion) + 1)
+        wasteful = padded - own - size > MOST_PADDING * padded
+        if portion and (
+            padded > TOKENS_PER_BATCH
+            or (wasteful and longest * len(portion) >= TOKENS_WORTH_A_BATCH)
+        ):
             yield portion
-            portion, longest = [], tokens(item)
+            portion, longest, own = [], 0, 0
         portion.append(item)
+        longest, own = max(longest, size), own + size
     if portion:
         yield portion
 

@@ -1,4 +1,8 @@
+import random
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +19,7 @@ from lilliput.generate import (
 )
 from lilliput.generate import scoring as scoring_module
 from lilliput.generate.scoring import windows
+from lilliput.model import Decoder
 
 LONG = "Once upon a time, the cat sat on the mat. The dog saw it — naïve café 😀. " * 4
 
@@ -181,3 +186,49 @@ def test_bits_per_byte_of_a_uniform_model(model: LanguageModel) -> None:
 def test_an_uncertain_start_is_scored_after_the_end_of_text(model: LanguageModel) -> None:
     bare = LanguageModel(model.decoder, model.tokenizer, beginning=())
     assert bare.log_probability("The") == model.log_probability("The")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_many_batches_on_two_threads_score_as_one_does(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches go to the threads; each computes on its own, and the number is as before after."""
+    monkeypatch.setattr(scoring_module, "TOKENS_WORTH_A_BATCH", 16)
+    monkeypatch.setattr(scoring_module, "TOKENS_PER_BATCH", 32)
+    draw = random.Random(5)
+    targets = []
+    for _ in range(12):
+        context = [draw.randrange(299) for _ in range(draw.randrange(18, 30))]
+        for _ in range(3):
+            ids = context + [draw.randrange(299) for _ in range(draw.randrange(1, 30))]
+            targets.append(Target(ids, len(context)))
+    used = set()
+    hidden = type(model.decoder).hidden
+
+    def watched(decoder: Decoder, *arguments: Any, **options: Any) -> torch.Tensor:
+        used.add((threading.get_ident(), torch.get_num_threads()))
+        return hidden(decoder, *arguments, **options)
+
+    monkeypatch.setattr(type(model.decoder), "hidden", watched)
+    together = log_probabilities(model.decoder, targets)
+    assert len({thread for thread, _ in used}) == 2
+    assert {count for _, count in used} == {1}
+    assert torch.get_num_threads() == 2
+    for target, scores in zip(targets, together, strict=True):
+        [alone] = log_probabilities(model.decoder, [target])
+        assert torch.allclose(scores, alone, atol=1e-5)
+
+    def failing(decoder: Decoder, *arguments: Any, **options: Any) -> torch.Tensor:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(type(model.decoder), "hidden", failing)
+    with pytest.raises(MemoryError, match="no room"):
+        log_probabilities(model.decoder, targets)
+    assert torch.get_num_threads() == 2
