@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lilliput.generate.language_model import LanguageModel, load
-    from lilliput.verbs.data import build_corpus, tokenize, train_tokenizer, write_stories
+    from lilliput.verbs.corpus_building import build_corpus
+    from lilliput.verbs.data import tokenize, train_tokenizer, write_stories
     from lilliput.verbs.exporting import export, import_gguf
     from lilliput.verbs.training import Run, plan, resume, train
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "LanguageModel": "lilliput.generate.language_model",
     "load": "lilliput.generate.language_model",
-    "build_corpus": "lilliput.verbs.data",
+    "build_corpus": "lilliput.verbs.corpus_building",
     "tokenize": "lilliput.verbs.data",
     "train_tokenizer": "lilliput.verbs.data",
     "write_stories": "lilliput.verbs.data",

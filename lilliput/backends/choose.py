@@ -111,7 +111,7 @@ def _open(
         extra = "llamacpp,gguf" if name == "llama.cpp" else "onnx"
         raise UserError(f"--backend {name}: not installed; pip install 'lilliput[{extra}]'")
     decoder, folder = model.decoder, model.folder
-    if not isinstance(decoder, Decoder) or folder is None:
+    if not isinstance(decoder, Decoder) or folder is None or model.adapter is not None:
         raise UserError(f"--backend {name} cannot hold this model; use --backend own")
     cached = cache_folder() / "backends" / _identity(folder)
     if name == "llama.cpp":

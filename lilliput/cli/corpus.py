@@ -5,7 +5,11 @@ import importlib
 import click
 
 _COMMANDS = {
+    "annotate": "lilliput.cli.corpus_annotate",
     "build": "lilliput.cli.corpus_build",
+    "report": "lilliput.cli.corpus_report",
+    "classifier": "lilliput.cli.corpus_classifier",
+    "explore": "lilliput.cli.corpus_explore",
     "stories": "lilliput.cli.corpus_stories",
 }
 

@@ -26,8 +26,8 @@ from lilliput.cli.output import json_option, print_facts
 @click.option(
     "--casts",
     type=int,
-    help="Ways to cast a plot's parts beside the hero's: 1 gives each its one relative and helper."
-    "  [default: any]",
+    help="Castings of each plot: 1 binds its people beside the hero, animals, things, colours,"
+    " places and spots, so that what is lost is what is found.  [default: any]",
 )
 @click.option("--workers", type=int, help="Processes to use.  [default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus made with other settings.")

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lilliput.corpus.documents import Document
@@ -23,16 +25,20 @@ from lilliput.files import fsync_folder, read_json, write_json
 MANIFEST_NAME = "corpus.json"
 ROW_GROUP_BYTES = 4 << 20
 PART_BYTES = 128 << 20
-_OWN_COLUMNS = ("id", "text", "source")
+COMPANION_NAMES = ("build.json", "timings.json", "attribution.md", "report.html", "report.json")
+"""What may stand beside the parts and the manifest."""
+OWN_COLUMNS = ("id", "text", "source")
+CLUSTER_COLUMN = "cluster"
+"""Where a corpus has it: the name of a document's cluster of near-copies; splits go by it."""
 
 
 @dataclass(frozen=True)
 class CorpusManifest:
     """What `corpus.json` says.
 
-    `bytes` is UTF-8 bytes of text; `hash` the SHA-256 of all ids and texts in order, whatever the
-    cut into parts; `settings` what made the corpus; `dropped` counts of documents left out by
-    reason; `parts` the file names in order.
+    `bytes` is UTF-8 bytes of text; `hash` the SHA-256 of all ids and texts (and clusters, where
+    there are any) in order, whatever the cut into parts; `settings` what made the corpus; `dropped`
+    counts of documents left out by reason; `parts` the file names in order.
     """
 
     documents: int
@@ -61,7 +67,7 @@ class Corpus:
             with open_part(part) as file:
                 for batch in file.iter_batches(batch_size=1024):
                     for row in batch.to_pylist():
-                        own = {name: row.pop(name) for name in _OWN_COLUMNS}
+                        own = {name: row.pop(name) for name in OWN_COLUMNS}
                         known = {name: value for name, value in row.items() if value is not None}
                         yield Document(**own, metadata=known)
 
@@ -121,19 +127,20 @@ def write_corpus(
     `overwrite`).
     """
     folder = Path(folder)
-    _check_target(folder, settings, overwrite)
+    check_target(folder, settings, overwrite)
     working = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     try:
         manifest = _write_parts(documents, working, settings, rows_per_part)
-        _move_in(working, folder, manifest)
+        move_in(working, folder, manifest)
     finally:
         shutil.rmtree(working, ignore_errors=True)
     return manifest
 
 
-def _check_target(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
+def check_target(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
+    """Raise UserError if `folder` is none of ours, or a corpus made with other settings."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -145,14 +152,71 @@ def _check_target(folder: Path, settings: Mapping[str, Any], overwrite: bool) ->
                 f"{folder}: already holds a corpus made with other settings; "
                 "choose another folder or say --overwrite"
             )
-    elif any(entry.suffix != ".parquet" for entry in folder.iterdir()):
+    elif any(not _is_of_corpus(entry) for entry in folder.iterdir()):
         raise UserError(f"{folder}: holds other files; choose a new folder for the corpus")
+
+
+def _is_of_corpus(entry: Path) -> bool:
+    return entry.suffix == ".parquet" or entry.name in COMPANION_NAMES
+
+
+class CorpusHash:
+    """The hash of documents in order: of each the id, the text and, if it has one, the cluster.
+
+    Each is preceded by its length in bytes (8 bytes, little-endian).
+    """
+
+    def __init__(self) -> None:
+        self._content = hashlib.sha256()
+
+    def add(self, *fields: bytes) -> None:
+        """Add one document's fields."""
+        for field in fields:
+            self._content.update(len(field).to_bytes(8, "little"))
+            self._content.update(field)
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Add all documents of a batch."""
+        columns = [batch.column(name) for name in ("id", "text")]
+        place = batch.schema.get_field_index(CLUSTER_COLUMN)
+        if place >= 0 and batch.column(place).null_count:
+            for name, text, cluster in zip(
+                *(column.to_pylist() for column in columns),
+                batch.column(place).to_pylist(),
+                strict=True,
+            ):
+                fields = (name, text) if cluster is None else (name, text, str(cluster))
+                self.add(*(field.encode("utf-8") for field in fields))
+            return
+        if place >= 0:
+            columns.append(batch.column(place).cast(pa.string()))
+        pieces = []
+        for column in columns:
+            values = column.cast(pa.binary())
+            lengths = pc.binary_length(values).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            width = pa.binary(8)
+            little = pa.py_buffer(lengths.astype("<i8").tobytes())
+            prefix = pa.Array.from_buffers(width, len(values), [None, little])
+            pieces += [prefix.cast(pa.binary()), values]
+        joined = pc.binary_join_element_wise(*pieces, b"")
+        first, last = joined.offset, joined.offset + len(joined)
+        offsets = np.frombuffer(joined.buffers()[1], dtype=np.int32)
+        self._content.update(joined.buffers()[2][int(offsets[first]) : int(offsets[last])])
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of what was added, in hexadecimal."""
+        return self._content.hexdigest()
+
+
+def part_name(number: int) -> str:
+    """The file name of a part."""
+    return f"part-{number:05d}.parquet"
 
 
 def _write_parts(
     documents: Iterable[Document], working: Path, settings: Mapping[str, Any], rows_per_part: int
 ) -> CorpusManifest:
-    content = hashlib.sha256()
+    content = CorpusHash()
     count = total_bytes = part_bytes = empty = 0
     rows: list[Document] = []
     sizes: list[int] = []
@@ -160,7 +224,7 @@ def _write_parts(
 
     def flush() -> None:
         nonlocal rows, sizes, part_bytes
-        name = f"part-{len(parts):05d}.parquet"
+        name = part_name(len(parts))
         _write_part(working / name, rows, sizes)
         parts.append(name)
         rows, sizes, part_bytes = [], [], 0
@@ -170,9 +234,9 @@ def _write_parts(
             empty += 1
             continue
         encoded = document.text.encode("utf-8")
-        for field in (document.id.encode("utf-8"), encoded):
-            content.update(len(field).to_bytes(8, "little"))
-            content.update(field)
+        cluster = document.metadata.get(CLUSTER_COLUMN)
+        marked = () if cluster is None else (str(cluster).encode("utf-8"),)
+        content.add(document.id.encode("utf-8"), encoded, *marked)
         rows.append(document)
         sizes.append(len(encoded))
         count += 1
@@ -239,12 +303,16 @@ def _row_groups(sizes: list[int]) -> Iterator[tuple[int, int]]:
         yield start, len(sizes)
 
 
-def _move_in(working: Path, folder: Path, manifest: CorpusManifest) -> None:
+def move_in(working: Path, folder: Path, manifest: CorpusManifest) -> None:
+    """Move a finished corpus from `working` into `folder`, in place of an earlier one.
+
+    The manifest is written last: without it, nobody takes the folder for a corpus.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST_NAME).unlink(missing_ok=True)
-    for old in folder.glob("part-*.parquet"):
-        old.unlink()
-    for name in manifest.parts:
-        (working / name).replace(folder / name)
+    for old in [*folder.glob("part-*.parquet"), *(folder / name for name in COMPANION_NAMES)]:
+        old.unlink(missing_ok=True)
+    for made in sorted(working.iterdir()):
+        made.replace(folder / made.name)
     fsync_folder(folder)
     write_json(folder / MANIFEST_NAME, asdict(manifest))

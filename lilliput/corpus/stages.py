@@ -17,12 +17,14 @@ class Dropped:
     """A document left out: its row in the batch that came in, the rule, and what broke it.
 
     `rule` is a short fixed name ("fewest_words"), counted in the report; `detail` is for people
-    ("23 words").
+    ("23 words"). `sample` is what reports show in place of the document's own text, for a stage
+    that drops what nobody may read.
     """
 
     row: int
     rule: str
     detail: str = ""
+    sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

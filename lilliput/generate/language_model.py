@@ -35,7 +35,8 @@ class LanguageModel(Writer):
 
     `beginning` holds the ids put before every prompt and document: the end-of-text token for our
     models, whose documents begin with it. `end_tokens` end a text when sampled. `framing` is how a
-    prompt is put to a model that was tuned to answer; an empty one is not framed.
+    prompt is put to a model that was tuned to answer; an empty one is not framed. `folder` holds
+    the model, without the changes of `adapter`.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class LanguageModel(Writer):
         tokenizer: Tokenizer,
         folder: Path | None = None,
         *,
+        adapter: Path | None = None,
         beginning: Sequence[int] | None = None,
         end_tokens: Sequence[int] | None = None,
         framing: Framing | None = None,
     ) -> None:
         self.decoder, self.tokenizer, self.folder = decoder, tokenizer, folder
+        self.adapter = adapter
         self.framing = framing
         self._fast: Trunk | None = None
         end_of_text = (tokenizer.end_of_text,)
@@ -174,12 +177,14 @@ class LanguageModel(Writer):
 def load(path: Path | str, device: str | torch.device | None = None) -> LanguageModel:
     """Load a model folder, or the `model` folder of a run, ready to write and score.
 
-    `device` is a torch device or its name; by default the best one there is.
-    Raises UserError if there is no model at `path`.
+    `path` may name an adapter too, a PEFT folder of a LoRA: `MODEL+ADAPTER`. `device` is a torch
+    device or its name; by default the best one there is. Raises UserError if there is no model at
+    `path`, or the adapter is not this model's.
     """
-    folder = model_folder(path)
+    base, adapter = base_and_adapter(path)
+    folder = model_folder(base)
     where = choose_device(device) if isinstance(device, str) else device or choose_device()
-    decoder = load_model(folder, device=where)
+    decoder = load_model(folder, adapter=adapter, device=where)
     attach_neighbours(decoder, folder)
     tokenizer = Tokenizer.load(folder)
     if tokenizer.vocabulary_size > decoder.config.vocabulary_size:
@@ -192,10 +197,21 @@ def load(path: Path | str, device: str | torch.device | None = None) -> Language
         decoder,
         tokenizer,
         folder,
+        adapter=adapter,
         beginning=beginning,
         end_tokens=end_tokens,
         framing=load_framing(folder),
     )
+
+
+def base_and_adapter(path: Path | str) -> tuple[Path, Path | None]:
+    """The model and the adapter that `MODEL+ADAPTER` names; a path alone names no adapter."""
+    text = str(path)
+    if not Path(text).exists():
+        for plus in [place for place, sign in enumerate(text) if sign == "+"]:
+            if Path(text[:plus]).exists():
+                return Path(text[:plus]), Path(text[plus + 1 :])
+    return Path(text), None
 
 
 def model_folder(path: Path | str) -> Path:

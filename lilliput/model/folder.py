@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lilliput.errors import UserError
 from lilliput.files import read_json, write_bytes, write_json, write_text
+from lilliput.model.adapters import with_adapter
 from lilliput.model.config import ModelConfig
 from lilliput.model.decoder import Decoder
 from lilliput.model.exchange import (
@@ -170,12 +171,18 @@ def load_config(folder: Path) -> TrunkConfig:
 
 
 def load_model(
-    folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    folder: Path,
+    *,
+    adapter: Path | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Trunk:
     """Read a model folder, ours or any of a known family, in evaluation mode.
 
+    `adapter`: a PEFT folder of a LoRA, whose changes are added to the weights.
     Raises UserError if the folder is not a model, its weights are only in pickle form (never
-    opened: unpickling runs code), or a tensor is missing or of another shape.
+    opened: unpickling runs code), a tensor is missing or of another shape, or the adapter is not
+    this model's.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -187,7 +194,9 @@ def load_model(
         if packed is not None and isinstance(model, Decoder):
             with_packed_matrices(model, packed)
     wanted = dict(model.state_dict())
-    weights = _own_weights(folder, config, set(wanted))
+    if adapter is not None and packed is not None:
+        raise UserError(f"{folder}: its weights are packed: an adapter needs the model before that")
+    weights = _own_weights(folder, config, set(wanted), adapter)
     _check_tensors(folder, config, weights, wanted)
     # Codes and their scales keep the number formats they are stored in.
     fixed = {name for name, _ in model.named_buffers()} if packed is not None else set()
@@ -201,8 +210,13 @@ def load_model(
     return model.requires_grad_(False).eval()
 
 
-def _own_weights(folder: Path, config: TrunkConfig, wanted: set[str]) -> dict[str, Tensor]:
+def _own_weights(
+    folder: Path, config: TrunkConfig, wanted: set[str], adapter: Path | None
+) -> dict[str, Tensor]:
     tensors = _read_tensors(folder)
+    if adapter is not None:
+        tied_rows = config.vocabulary_size if config.tied else None
+        tensors = with_adapter(tensors, adapter, tied_rows=tied_rows)
     if isinstance(config, MambaConfig):
         return from_foreign_mamba(tensors, config)
     if isinstance(config, T5Config):

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from lilliput.quantities import number
+from lilliput.report.marks import CHARACTER, colour, coordinate, heading, segment, text_at
 from lilliput.report.markup import Html, element
 from lilliput.report.scale import Scale, scale_of
 from lilliput.report.series import Series, drawable, thin
 from lilliput.report.style import COLOURS_LIGHT
 
-_CHARACTER = 6.6  # mean width of a letter of the 12-pixel text
 _LINE = 15
+# Of the larger text of narrow windows (style.py).
+_WIDE_CHARACTER = 1.22 * CHARACTER
 
 
 def line_chart(
@@ -48,7 +50,7 @@ def line_chart(
     top += (legend_height if several else 0) + (16 if y_label else 0)
     height += int(legend_height) - 20
     bottom = height - (42 if x_label else 26)
-    right = width - 14 - _CHARACTER * max((len(label) for label in end_labels), default=0)
+    right = width - 14 - CHARACTER * max((len(label) for label in end_labels), default=0)
     y_scale = scale_of(
         [y for _, y in points] + banded,
         bottom,
@@ -58,21 +60,21 @@ def line_chart(
         include_zero=include_zero and not log_y,
     )
     y_ticks = y_scale.ticks(5)
-    left = 16 + _CHARACTER * max((len(label) for _, label in y_ticks), default=1)
+    left = 16 + CHARACTER * max((len(label) for _, label in y_ticks), default=1)
     x_ticks = max(2, int((right - left) / 75))
     x_scale = scale_of([x for x, _ in points], left, right, log=log_x).to_near_ticks(x_ticks)
 
-    parts = [_heading(title, _description(series, x_label, y_label))]
+    parts = [heading(title, _description(series, x_label, y_label))]
     if several:
         parts.append(legend)
     if y_label:
-        parts.append(_text(y_label, 2, top - 8, "name"))
+        parts.append(text_at(y_label, 2, top - 8, "name"))
     parts.append(_grid(x_scale, y_scale, x_scale.ticks(x_ticks), y_ticks))
     if x_label:
-        parts.append(_text(x_label, (left + right) / 2, height - 6, "name", anchor="middle"))
+        parts.append(text_at(x_label, (left + right) / 2, height - 6, "name", anchor="middle"))
     if not points:
         parts.append(
-            _text("no data", (left + right) / 2, (top + bottom) / 2, "name", anchor="middle")
+            text_at("no data", (left + right) / 2, (top + bottom) / 2, "name", anchor="middle")
         )
     for index, (one, line) in enumerate(zip(series, runs, strict=True)):
         parts.append(_band(one, index, x_scale, y_scale))
@@ -97,48 +99,52 @@ def bar_chart(
     title: str = "",
     x_label: str = "",
     value_text: Callable[[float], str] = number,
+    names_up_to: int = 28,
     width: int = 560,
 ) -> Html:
     """Horizontal bars from zero, one for each (name, value), each with its value written.
 
-    Values that are not finite have no bar. Returns one <svg> element.
+    Names longer than `names_up_to` letters are cut. Values that are not finite have no bar.
+    Returns one <svg> element.
     """
     row, top = 28, 14 + (24 if title else 0)
-    names = [name if len(name) <= 28 else f"{name[:27]}…" for name, _ in items]
-    left = 12 + _CHARACTER * max((len(name) for name in names), default=0)
+    names = [
+        name if len(name) <= names_up_to else f"{name[: names_up_to - 1]}…" for name, _ in items
+    ]
+    left = 12 + _WIDE_CHARACTER * max((len(name) for name in names), default=0)
     texts = [value_text(value) for _, value in items]
-    right = width - 14 - _CHARACTER * max((len(text) for text in texts), default=0)
+    right = width - 14 - _WIDE_CHARACTER * max((len(text) for text in texts), default=0)
     values = [value for _, value in items if drawable(value)]
     scale = scale_of(values, left, max(right, left + 40), include_zero=True)
     height = top + row * len(items) + (30 if x_label else 8)
     zero = scale.place(0)
 
     parts = [
-        _heading(
+        heading(
             title,
             "; ".join(f"{name}: {text}" for (name, _), text in zip(items, texts, strict=True)),
         )
     ]
     for index, ((_, value), name, text) in enumerate(zip(items, names, texts, strict=True)):
         middle = top + row * index + row / 2
-        parts.append(_text(name, left - 8, middle + 4, "name", anchor="end"))
+        parts.append(text_at(name, left - 8, middle + 4, "name", anchor="end"))
         end = scale.place(value) if drawable(value) else zero
         parts.append(
             element(
                 "rect",
                 class_="f0",
                 fill=COLOURS_LIGHT[0],
-                x=_coordinate(min(zero, end)),
-                y=_coordinate(middle - 9),
-                width=_coordinate(abs(end - zero)),
+                x=coordinate(min(zero, end)),
+                y=coordinate(middle - 9),
+                width=coordinate(abs(end - zero)),
                 height=18,
                 rx=3,
             )
         )
-        parts.append(_text(text, max(zero, end) + 6, middle + 4, "value"))
-    parts.append(_segment("axis", zero, top, zero, top + row * len(items)))
+        parts.append(text_at(text, max(zero, end) + 6, middle + 4, "value"))
+    parts.append(segment("axis", zero, top, zero, top + row * len(items)))
     if x_label:
-        parts.append(_text(x_label, (left + right) / 2, height - 8, "name", anchor="middle"))
+        parts.append(text_at(x_label, (left + right) / 2, height - 8, "name", anchor="middle"))
     return element(
         "svg",
         *parts,
@@ -171,22 +177,17 @@ def _description(series: Sequence[Series], x_label: str, y_label: str) -> str:
     return f"Line chart of {what}. {'; '.join(spans) or 'No data'}."
 
 
-def _heading(title: str, description: str) -> Html:
-    hidden = Html(element("title", title or "Chart") + element("desc", description))
-    return Html(hidden + _text(title, 2, 16, "title", size=14)) if title else hidden
-
-
 def _legend(names: Sequence[str], y: float, width: int) -> tuple[Html, float]:
     """The names with their colours, in as many rows as needed, and the height of these."""
     parts, x, height = [], 2.0, 20.0
     for index, name in enumerate(names):
         shown = name if len(name) <= 24 else f"{name[:23]}…"
-        wide = 22 + _CHARACTER * len(shown) + 28
+        wide = 22 + CHARACTER * len(shown) + 28
         if x > 2 and x + wide > width:
             x, height = 2.0, height + 18
         middle = y + height - 20
         parts.append(_stroke("path", index, d=f"M{x:g},{middle:g}h16", stroke_width=3))
-        parts.append(_text(shown, x + 22, middle + 4, "name"))
+        parts.append(text_at(shown, x + 22, middle + 4, "name"))
         x += wide
     return Html("".join(parts)), height
 
@@ -201,13 +202,13 @@ def _grid(
     parts = []
     for value, label in y_ticks:
         y = y_scale.place(value)
-        parts.append(_segment("gridline", left, y, right, y))
-        parts.append(_text(label, left - 8, y + 4, "tick", anchor="end"))
+        parts.append(segment("gridline", left, y, right, y))
+        parts.append(text_at(label, left - 8, y + 4, "tick", anchor="end"))
     for value, label in x_ticks:
         x = x_scale.place(value)
-        parts.append(_segment("axis", x, bottom, x, bottom + 4))
-        parts.append(_text(label, x, bottom + 18, "tick", anchor="middle"))
-    parts.append(_segment("axis", left, bottom, right, bottom))
+        parts.append(segment("axis", x, bottom, x, bottom + 4))
+        parts.append(text_at(label, x, bottom + 18, "tick", anchor="middle"))
+    parts.append(segment("axis", left, bottom, right, bottom))
     return Html("".join(parts))
 
 
@@ -226,7 +227,7 @@ def _line(
             flat = thin([x for x, _ in flat], [y for _, y in flat], columns)
         placed.append(flat)
     path = "".join(
-        "M" + "L".join(f"{_coordinate(x)},{_coordinate(y)}" for x, y in run) for run in placed
+        "M" + "L".join(f"{coordinate(x)},{coordinate(y)}" for x, y in run) for run in placed
     )
     parts = [_stroke("path", index, class_="line", data_name=one.name, d=path)] if path else []
     alone = [run[0] for run in placed if len(run) == 1]
@@ -244,11 +245,11 @@ def _band(one: Series, index: int, x_scale: Scale, y_scale: Scale) -> Html:
     if len(edges) < 2:
         return Html("")
     outline = [(x, high) for x, _, high in edges] + [(x, low) for x, low, _ in reversed(edges)]
-    path = "M" + "L".join(f"{_coordinate(x)},{_coordinate(y)}" for x, y in outline) + "Z"
+    path = "M" + "L".join(f"{coordinate(x)},{coordinate(y)}" for x, y in outline) + "Z"
     return element(
         "path",
         class_=f"f{index % len(COLOURS_LIGHT)}",
-        fill=_colour(index),
+        fill=colour(index),
         fill_opacity=0.16,
         d=path,
     )
@@ -277,7 +278,7 @@ def _ends(
     parts = []
     for height, (y, x, index) in zip(heights, placed, strict=True):
         parts.append(_dot(x, y, index, 3.5))
-        parts.append(_text(labels[index], column + 8, height + 4, "value"))
+        parts.append(text_at(labels[index], column + 8, height + 4, "value"))
     return Html("".join(parts))
 
 
@@ -286,7 +287,7 @@ def _stroke(tag: str, index: int, *, class_: str = "", **attributes: object) -> 
         tag,
         class_=f"{class_} c{index % len(COLOURS_LIGHT)}".strip(),
         fill="none",
-        stroke=_colour(index),
+        stroke=colour(index),
         **{"stroke_width": 2, "stroke_linejoin": "round", "stroke_linecap": "round"} | attributes,
     )
 
@@ -295,46 +296,11 @@ def _dot(x: float, y: float, index: int, radius: float) -> Html:
     return element(
         "circle",
         class_=f"f{index % len(COLOURS_LIGHT)}",
-        fill=_colour(index),
-        cx=_coordinate(x),
-        cy=_coordinate(y),
+        fill=colour(index),
+        cx=coordinate(x),
+        cy=coordinate(y),
         r=radius,
     )
-
-
-def _segment(class_: str, x1: float, y1: float, x2: float, y2: float) -> Html:
-    stroke = "#bdbab2" if class_ == "axis" else "#eceae5"
-    ends = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-    return element(
-        "line",
-        class_=class_,
-        stroke=stroke,
-        **{name: _coordinate(value) for name, value in ends.items()},
-    )
-
-
-def _text(
-    text: str, x: float, y: float, class_: str, *, anchor: str | None = None, size: int = 12
-) -> Html:
-    return element(
-        "text",
-        text,
-        class_=class_,
-        x=_coordinate(x),
-        y=_coordinate(y),
-        text_anchor=anchor,
-        font_family="system-ui,sans-serif",
-        font_size=size,
-        fill="#55534e",
-    )
-
-
-def _colour(index: int) -> str:
-    return COLOURS_LIGHT[index % len(COLOURS_LIGHT)]
-
-
-def _coordinate(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _scale_data(scale: Scale) -> str:

@@ -38,17 +38,20 @@ def page(
     facts: Mapping[str, object] | None = None,
     *,
     subtitle: str = "",
+    script: str = "",
 ) -> str:
     """A whole HTML document, light or dark as the reader's system is.
 
     `facts` are the headline figures, shown as tiles. Nothing is fetched from anywhere: the page
-    forbids it to itself (Content-Security-Policy). Any text may be passed; it is escaped.
+    forbids it to itself (Content-Security-Policy). Any text may be passed; it is escaped. `script`
+    is JavaScript of the page's own, run at its end.
     """
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'"
+    scripts = [one for one in (SCRIPT, script) if one]
+    digests = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'"
+        for one in scripts
     )
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {digests}"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -65,7 +68,8 @@ def page(
         ),
         element("main", *(_section(section) for section in sections)),
         element("footer", "Made on this machine by Lilliput."),
-        f"<script>{SCRIPT}</script></body></html>",
+        *(f"<script>{one}</script>" for one in scripts),
+        "</body></html>",
     ]
     return "\n".join(parts) + "\n"
 

@@ -35,9 +35,11 @@ _COLOUR_CLASSES = "".join(
 STYLE = f"""
 :root{{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1a1a18;--soft:#55534e;
 --faint:#85827b;--line:#e4e2dc;--grid:#eceae5;--axis:#bdbab2;--accent:#2a78d6;
+--inside:#fff;--gone:rgb(210 68 124/.18);--new:rgb(27 175 122/.2);
 {_colour_rules(COLOURS_LIGHT)}}}
 @media (prefers-color-scheme:dark){{:root{{--page:#131312;--card:#1c1c1a;--ink:#f1f0ec;
 --soft:#b5b2aa;--faint:#8b8880;--line:#302f2c;--grid:#282724;--axis:#55534d;--accent:#5b9cf0;
+--inside:#111;--gone:rgb(234 111 160/.26);--new:rgb(54 192 141/.26);
 {_colour_rules(COLOURS_DARK)}}}}}
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%}}
@@ -49,6 +51,7 @@ h1{{font-size:1.75rem;line-height:1.2;letter-spacing:-.015em;margin:0;font-weigh
 .subtitle{{color:var(--soft);margin:.35rem 0 0}}
 h2{{font-size:1.12rem;letter-spacing:-.005em;margin:40px 0 4px;font-weight:620}}
 h3{{font-size:.92rem;margin:0;font-weight:600}}
+h1,h2,h3,p{{overflow-wrap:anywhere}}
 p{{margin:.4rem 0;max-width:70ch}}
 .note,figcaption{{color:var(--soft);font-size:.875rem;max-width:75ch}}
 .facts{{display:grid;grid-template-columns:repeat(auto-fill,minmax(152px,1fr));gap:1px;
@@ -63,12 +66,14 @@ margin-top:12px}}
 figure,.card{{margin:12px 0 0;background:var(--card);border:1px solid var(--line);
 border-radius:12px;padding:14px 16px;min-width:0}}
 .grid>figure,.grid>.card{{margin:0}}
+.grid>figure:only-child{{max-width:600px}}
 figcaption{{margin-top:4px}}
 .chart{{display:block;width:100%;height:auto;overflow:visible;touch-action:pan-y}}
 .chart text{{font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;
 fill:var(--soft)}}
 .chart .title{{font-size:14px;font-weight:600;fill:var(--ink)}}
 .chart .value{{fill:var(--ink);font-weight:600}}
+.chart .inside{{fill:var(--inside);font-weight:600}}
 .chart .gridline{{stroke:var(--grid)}}
 .chart .axis,.chart .rule{{stroke:var(--axis)}}
 .chart .ring{{stroke:var(--card)}}
@@ -85,6 +90,7 @@ caption{{text-align:left;color:var(--soft);padding-bottom:6px}}
 th,td{{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--line);
 vertical-align:top;overflow-wrap:anywhere}}
 th{{color:var(--soft);font-weight:550}}
+th[scope=col]{{overflow-wrap:normal}}
 tr:last-child>*{{border-bottom:0}}
 .number{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
 .pairs{{width:100%}}th[scope=row]{{width:11rem;font-weight:450}}
@@ -97,6 +103,8 @@ details[open]>summary{{margin-bottom:6px}}
 .sample p{{font-family:Charter,"Iowan Old Style",Georgia,"Times New Roman",serif;
 font-size:1.02rem;line-height:1.6;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;
 margin:.25rem 0 0}}
+del{{background:var(--gone);border-radius:3px}}
+ins{{background:var(--new);border-radius:3px;text-decoration:none}}
 .sample .prompt{{color:var(--accent)}}
 footer{{color:var(--faint);font-size:.8rem;padding-top:44px;padding-bottom:28px}}
 :focus-visible{{outline:2px solid var(--accent);outline-offset:2px}}

@@ -4,19 +4,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lilliput.errors import UserError
-from lilliput.generate.language_model import model_folder
+from lilliput.generate.language_model import base_and_adapter, model_folder
 
 
 def named_folders(given: Iterable[str]) -> dict[str, Path]:
-    """Model folders by name, from `PATH` (named by its run or folder) or `NAME=PATH`.
+    """Models by name, from `PATH` (named by its run or folder) or `NAME=PATH`.
 
-    Raises UserError if a folder holds no model, or two have the same name.
+    A model with an adapter, `MODEL+ADAPTER`, is named by both. Raises UserError if a folder holds
+    no model, or two have the same name.
     """
     folders: dict[str, Path] = {}
     for text in given:
         name, path = _name_and_path(text)
-        folder = model_folder(path)
-        name = name or _own_name(folder)
+        base, adapter = base_and_adapter(path)
+        folder = model_folder(base)
+        own_name = _own_name(folder)
+        if adapter is not None:
+            folder, own_name = Path(f"{folder}+{adapter}"), f"{own_name}+{adapter.resolve().name}"
+        name = name or own_name
         if name in folders:
             raise UserError(
                 f"two models are called {name}: give one of them another name, as other={path}"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lilliput.corpus import open_part
+from lilliput.corpus.folder import CLUSTER_COLUMN, open_part
 from lilliput.errors import WorkFailed
 from lilliput.files import shard_dtype
 from lilliput.tokens.manifest import SPLITS, Division
@@ -97,11 +97,10 @@ def encode_units(
 
 def encode_unit(unit: Unit, tokenizer: Tokenizer, division: Division) -> EncodedUnit:
     """Read, divide and encode one unit."""
-    texts = _read_texts(unit)
     chosen: dict[str, list[str]] = {split: [] for split in SPLITS}
     hashes = []
-    for text in texts:
-        text_hash = hash_of_text(text)
+    for text, key in _read_texts(unit):
+        text_hash = hash_of_text(key)
         hashes.append(text_hash)
         if division.tail:
             cut = tail_start(text, division.share)
@@ -118,10 +117,19 @@ def encode_unit(unit: Unit, tokenizer: Tokenizer, division: Division) -> Encoded
     )
 
 
-def _read_texts(unit: Unit) -> list[str]:
+def _read_texts(unit: Unit) -> list[tuple[str, str]]:
+    """The texts of a unit, each with what its split depends on: its cluster, else itself."""
     with open_part(unit.part) as file:
-        texts: list[str] = file.read_row_group(unit.row_group, ["text"]).column(0).to_pylist()
-    return texts
+        columns = [name for name in ("text", CLUSTER_COLUMN) if name in file.schema_arrow.names]
+        table = file.read_row_group(unit.row_group, columns)
+    texts: list[str] = table.column("text").to_pylist()
+    if len(columns) == 1:
+        return list(zip(texts, texts, strict=True))
+    clusters = table.column(CLUSTER_COLUMN).to_pylist()
+    return [
+        (text, text if cluster is None else str(cluster))
+        for text, cluster in zip(texts, clusters, strict=True)
+    ]
 
 
 def hash_of_text(text: str) -> int:

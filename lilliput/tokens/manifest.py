@@ -48,8 +48,8 @@ class SplitFacts:
 class Division:
     """How documents are divided into training and validation.
 
-    A document whose 64-bit text hash is below `below` is validation. With `tail` (a corpus of one
-    distinct document) the last `share` of the document is validation instead.
+    A document whose 64-bit hash (of its cluster, else of its text) is below `below` is validation.
+    With `tail` (a corpus of one distinct document) the last `share` of it is validation instead.
     """
 
     share: float

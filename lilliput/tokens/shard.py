@@ -54,7 +54,9 @@ def tokenize_corpus(
 
     Each document is written as end-of-text and its ids; each split's stream ends with one more
     end-of-text. `validation_share` of the documents, by the hash of their text, is the validation
-    split, at least one and not all; of a corpus of a single document it is its tail. Shards are
+    split, at least one and not all; of a corpus of a single document it is its tail. Where the
+    corpus has a column `cluster` (near-copies found by a build), whole clusters are divided
+    instead, so that no document has a near-copy on the other side. Shards are
     cut between documents at no more than `shard_tokens` tokens (a longer document has a shard of
     its own). `workers` (default: every core) does not change the files. `save_every` is seconds
     between notes of progress.

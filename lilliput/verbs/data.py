@@ -1,23 +1,12 @@
 """From files to shards as plain functions that take and return paths."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from lilliput.corpus import build_corpus as _build_corpus
 from lilliput.corpus import open_corpus
 from lilliput.corpus.stories import World
 from lilliput.corpus.stories import write_stories as _write_stories
 from lilliput.tokens import tokenize_corpus
 from lilliput.tokens import train_tokenizer as _train_tokenizer
-
-
-def build_corpus(
-    sources: Sequence[str | Path] | str | Path, folder: Path | str = "corpus", **options: object
-) -> Path:
-    """Read files, folders or datasets into a corpus folder; options as `lilliput.corpus`'s."""
-    listed = [sources] if isinstance(sources, str | Path) else list(sources)
-    _build_corpus(listed, folder, **options)  # type: ignore[arg-type]
-    return Path(folder)
 
 
 def write_stories(

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from token_samples import make_corpus, make_texts
 
+from lilliput.corpus import Document, write_corpus
 from lilliput.errors import UserError, WorkFailed
 from lilliput.files import read_json, read_shard
 from lilliput.tokens import (
@@ -121,6 +122,40 @@ def test_a_document_never_changes_side_and_duplicates_fall_on_the_same(
     after = set(documents_of(tmp_path / "t-grown", "val"))
     assert before == after & set(texts[:100])
     assert not after & set(documents_of(tmp_path / "t-grown", "train"))
+
+
+def test_no_cluster_is_on_both_sides(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    texts = list(dict.fromkeys(make_texts(300, seed=3)))
+    cluster_of = {text: number // 3 for number, text in enumerate(texts)}
+    # Some documents without one: these go by their text.
+    documents = [
+        Document(str(n), text, "s", {} if n % 10 == 0 else {"cluster": cluster_of[text]})
+        for n, text in enumerate(texts)
+    ]
+    alone = {document.text for document in documents if not document.metadata}
+    write_corpus(documents, tmp_path / "c", settings={}, rows_per_part=70)
+    tokenize_corpus(tmp_path / "c", tokenizer, tmp_path / "t", validation_share=0.3)
+    sides = [documents_of(tmp_path / "t", split) for split in ("train", "val")]
+    assert sorted(sides[0] + sides[1]) == sorted(texts)
+    train, validation = ({cluster_of[text] for text in side if text not in alone} for side in sides)
+    assert train and validation
+    assert not train & validation
+    by_text = {text for text in alone if hash_of_text(text) < int(0.3 * 2**64)}
+    assert alone & set(sides[1]) == by_text
+
+
+def test_other_clusters_of_the_same_texts_are_another_corpus(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    texts = make_texts(50, seed=3)
+    for clusters in (1, 5):
+        documents = [
+            Document(str(n), text, "s", {"cluster": n // clusters}) for n, text in enumerate(texts)
+        ]
+        write_corpus(documents, tmp_path / str(clusters), settings={})
+    tokenize_corpus(tmp_path / "1", tokenizer, tmp_path / "t")
+    with pytest.raises(UserError, match="another corpus"):
+        tokenize_corpus(tmp_path / "5", tokenizer, tmp_path / "t")
 
 
 def test_both_splits_have_a_document(tmp_path: Path, tokenizer: Tokenizer) -> None:

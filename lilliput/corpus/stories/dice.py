@@ -1,4 +1,4 @@
-"""Chance that is the same everywhere: a stream of numbers fixed by (seed, index, attempt).
+"""Chance that is the same everywhere: a stream of numbers fixed by its key.
 
 Only `Random.random()` is used, the one method whose sequence Python promises never to change;
 `choice` and `shuffle` make no such promise, so ours are built from it.
@@ -13,12 +13,12 @@ Item = TypeVar("Item")
 
 
 class Dice:
-    """All the chance one story uses."""
+    """All the chance that one story, (seed, index, attempt), or one casting of a plot uses."""
 
     __slots__ = ("random",)
 
-    def __init__(self, seed: int, index: int, attempt: int = 0) -> None:
-        digest = blake2b(f"{seed}/{index}/{attempt}".encode(), digest_size=16).digest()
+    def __init__(self, *key: int | str) -> None:
+        digest = blake2b("/".join(map(str, key)).encode(), digest_size=16).digest()
         self.random = Random(int.from_bytes(digest, "big")).random
 
     def pick(self, items: Sequence[Item]) -> Item:

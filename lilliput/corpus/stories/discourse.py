@@ -28,7 +28,7 @@ class Telling:
     pronoun is used only where exactly one of them can be meant.
     """
 
-    def __init__(self, dice: Dice, roles: dict[str, Any]) -> None:
+    def __init__(self, dice: Dice, roles: dict[str, Any], *, plain_speech: bool = False) -> None:
         self.dice = dice
         self.random = dice.random
         self.roles = roles
@@ -42,6 +42,7 @@ class Telling:
         self.entities: list[Entity] = []  # everything seen, in order
         self.moral = ""
         self.airy = dice.random() < 0.4  # speech starts a new paragraph
+        self.plain_speech = plain_speech  # said first, then by whom, without naming who listens
         self.casual = dice.random() < 0.3  # contractions outside of speech too
 
     def end_sentence(self) -> None:

@@ -30,8 +30,11 @@ class World:
 
     `names`: how many names of girls, of boys and of animals are in use, 8 or more, half of them
     for heroes and half for the others; all 46 to 48 for anybody if None. `plots`: how many plots
-    there are, of all themes in turn; all 53 if None. `casts`: in how many ways a plot may cast a
-    part beside the hero's (its relative, its helper, its animal); any if None.
+    there are, of all themes in turn; all 53 if None. `casts`: in how many ways each plot is cast,
+    chosen by plot and seed; any if None. A casting binds who plays beside the hero and as he or
+    she, what kind of animal, which things in which colours, which place and spot, and what the
+    plot turns on: what is lost in one sentence is what is found in another. Speech then comes
+    before who says it. The hero's name, a child's sex, looks and trait, and all wording stay free.
     Raises UserError if there are fewer names than a story may need, no or too many plots, or no
     casts.
     """
@@ -94,8 +97,9 @@ def _attempt(seed: int, index: int, attempt: int, world: World) -> Story:
     dice = Dice(seed, index, attempt)
     plots = _plot_names(world)
     plot = plots[int(dice.random() * len(plots))]
-    plan = BOOK.plots[plot](Cast(dice, names=world.names, casts=world.casts))
-    telling = Telling(dice, plan.roles)
+    casting = Dice(seed, plot, int(dice.random() * world.casts)) if world.casts else None
+    plan = BOOK.plots[plot](Cast(dice, names=world.names, casting=casting))
+    telling = Telling(dice, plan.roles, plain_speech=world.casts is not None)
     text = tell(plan.script, telling)
     told = telling.entities
     people = [entity for entity in told if isinstance(entity, Character)]

@@ -38,12 +38,21 @@ _PLACES_BY_TAG: dict[frozenset[str], tuple[PlaceKind, ...]] = {}
 
 
 class Cast:
-    """Casts a story: every method adds one role and returns its entity."""
+    """Casts a story: every method adds one role and returns its entity.
 
-    def __init__(self, dice: Dice, *, names: int | None = None, casts: int | None = None) -> None:
-        self.dice = dice
+    `dice` is the chance of the story. `casting`, if given, is the chance of one way to cast the
+    plot: the same casting binds the same animals, others beside the hero, things, places and
+    spots, whatever the story. The hero's name, a child hero's sex, looks, trait and hobby, and
+    the moral stay the story's own.
+    """
+
+    def __init__(
+        self, dice: Dice, *, names: int | None = None, casting: Dice | None = None
+    ) -> None:
+        self.dice = casting or dice  # decides what a casting binds
+        self._own = dice  # decides what is the story's own
+        self._bound = casting is not None
         self._names = names  # how many of each kind are in use; all of them if None
-        self._casts = casts  # how many may play a part beside the hero's; any if None
         self.roles: dict[str, Any] = {}
         self._used: set[str] = set()  # names and kinds already taken
         self._characters: list[Character] = []
@@ -68,17 +77,17 @@ class Cast:
 
     # People
 
-    def child(self, role: str = "hero", *, pronoun: str = "", like: str = "") -> Character:
+    def child(self, role: str = "hero", *, pronoun: str = "") -> Character:
         """A named child. `pronoun` fixes it; otherwise a second child mostly gets the other one."""
-        pronoun = pronoun or self._other_pronoun()
+        pronoun = pronoun or (self._other_pronoun() if self._characters else _she_or_he(self._own))
         names = people.GIRLS if pronoun == "she" else people.BOYS
         kind = people.GIRL if pronoun == "she" else people.BOY
         return self._named(role, kind, pronoun, names)
 
     def animal(self, role: str = "hero", *kinds: str, pronoun: str = "") -> Character:
         """A named animal: of the kinds given, or any that may be a hero."""
-        kind = self._animal_kind(role, kinds, HEROES)
-        return self._named(role, kind, pronoun or self._other_pronoun(), people.ANIMAL_NAMES)
+        kind = self._animal_kind(kinds, HEROES)
+        return self._named(role, kind, pronoun or self._bound_pronoun(), people.ANIMAL_NAMES)
 
     def hero(self) -> Character:
         """A child (mostly) or an animal as the hero."""
@@ -98,13 +107,13 @@ class Cast:
     def kin(self, role: str, *relations: str, of: str = "hero") -> Character:
         """A grown-up of the hero's family, called by the family word."""
         relations = relations or ("mom", "dad", "grandma", "grandpa")
-        relation = self.dice.pick(relations[: self._casts])
+        relation = self.dice.pick(relations)
         owner: Character = self.roles[of]
         female = relation in {"mom", "grandma", "aunt"}
         if relation == "mom":
-            relation = self.dice.pick(people.MOTHERS[: self._casts])
+            relation = self.dice.pick(people.MOTHERS)
         elif relation == "dad":
-            relation = self.dice.pick(people.FATHERS[: self._casts])
+            relation = self.dice.pick(people.FATHERS)
         name = ""
         if relation in {"aunt", "uncle"}:
             names = people.GIRLS if female else people.BOYS
@@ -132,12 +141,12 @@ class Cast:
         self, role: str, *nouns: str, looks: str = "", definite: bool = False
     ) -> Character:
         """Somebody known only by what they are: a baker, an old woman."""
-        noun = self.dice.pick(nouns[: self._casts])
+        noun = self.dice.pick(nouns)
         kind, usual_looks = people.GROWN_UPS[noun]
         looks = looks or usual_looks
         pronoun = "she" if noun in people.ALWAYS_SHE else "he"
         if noun not in people.ALWAYS_SHE | people.ALWAYS_HE:
-            pronoun = self._other_pronoun()
+            pronoun = self._bound_pronoun()
         character = Character(
             kind, pronoun, looks=self.dice.pick(looks.split(",")), definite=definite
         )
@@ -155,61 +164,66 @@ class Cast:
 
     def creature(self, role: str, *kinds: str, looks: str = "") -> Character:
         """An animal without a name: of the kinds given, or any that is wise."""
-        kind = self._animal_kind(role, kinds, WISE)
+        kind = self._animal_kind(kinds, WISE)
         self._used.add(kind.noun)
         looks = looks or kind.young
-        character = Character(kind, self._other_pronoun(), looks=self.dice.pick(looks.split(",")))
+        character = Character(kind, self._bound_pronoun(), looks=self.dice.pick(looks.split(",")))
         return self.bind(role, character)
 
     def group(self, role: str, *members: str, noun: str = "") -> Group:
         """Several roles together, so that a script can say `they`."""
         return self.bind(role, Group(tuple(self.roles[m] for m in members), noun))
 
-    def _animal_kind(self, role: str, kinds: Sequence[str], usual: Sequence[Kind]) -> Kind:
+    def _animal_kind(self, kinds: Sequence[str], usual: Sequence[Kind]) -> Kind:
         """One of the kinds, or of the usual ones if none is given, that nobody in the story is."""
         choice = [KINDS[kind] for kind in kinds] or list(usual)
-        choice = [kind for kind in choice if kind.noun not in self._used] or choice
-        return self.dice.pick(choice if role == "hero" else choice[: self._casts])
+        return self.dice.pick([kind for kind in choice if kind.noun not in self._used] or choice)
 
     def _free_names(self, names: Sequence[str], role: str) -> Sequence[str]:
         """The names that may be given to a role and that nobody in the story has.
 
-        In a world of few names the hero's are never another's while there are enough, so that a
-        small model need not learn to compare the two.
+        In a smaller world the hero's are never another's while there are enough: a small model
+        need not learn to compare the two, and a casting can bind the others'.
         """
         in_use = names[: self._names]
-        own = in_use if self._names is None else in_use[role != "hero" :: 2]
+        free_for_all = self._names is None and not self._bound
+        own = in_use if free_for_all else in_use[role != "hero" :: 2]
         free = [name for name in own if name not in self._used]
         return free or [name for name in in_use if name not in self._used]
 
     def _other_pronoun(self) -> str:
-        """Mostly not the pronoun of those already cast, so that both can be used."""
-        if not self._characters:
-            return "she" if self.dice.chance(0.5) else "he"
-        last = (
-            self._characters[-1].pronoun
-            if len(self._characters) > 1
-            else self._characters[0].pronoun
-        )
+        """Mostly not the last character's pronoun, so that both can be used; never, if bound."""
+        last = self._characters[-1].pronoun
         other = "he" if last == "she" else "she"
-        return other if self.dice.chance(0.8) else last
+        return other if self._bound or self.dice.chance(0.8) else last
+
+    def _bound_pronoun(self) -> str:
+        """The pronoun of somebody whose name does not tell it: a casting binds it.
+
+        It is therefore not taken from a child's, which is the story's own.
+        """
+        child = self.roles.get("world") == "child"
+        if not self._characters or (self._bound and child):
+            return _she_or_he(self.dice)
+        return self._other_pronoun()
 
     def _named(self, role: str, kind: Kind, pronoun: str, names: tuple[str, ...]) -> Character:
-        name = self.dice.favour(self._free_names(names, role))
+        human = kind in (people.GIRL, people.BOY)
+        dice = self._own if role == "hero" else self.dice
+        name = dice.favour(self._free_names(names, role))
         self._used |= {name, kind.noun}
         character = Character(
             kind,
             pronoun,
             name=name,
-            trait=self.dice.pick(people.TRAITS),
-            looks=self.dice.pick(kind.young.split(",")),
-            age=3 + int(self.dice.random() * 5),
+            trait=dice.pick(people.TRAITS),
+            looks=(dice if human else self.dice).pick(kind.young.split(",")),
+            age=3 + int(dice.random() * 5),
         )
         if role == "hero":
-            human = kind in (people.GIRL, people.BOY)
             self.roles["world"] = "child" if human else "animal"
-            self.do("hobby", *(CHILD_HOBBIES if human else ANIMAL_HOBBIES))
-            self.choose("day", *DAYS)
+            self.bind("hobby", Phrase(dice.pick(CHILD_HOBBIES if human else ANIMAL_HOBBIES)))
+            self.bind("day", dice.pick(DAYS))
         self.bind(role, character)
         return character
 
@@ -272,8 +286,12 @@ class Cast:
              resolution: str, moral: Sequence[str] = (), ending: str = "good") -> Plan:  # fmt: skip
         """The finished plan. `@moral` in the script tells one of the morals."""
         if moral:
-            self.choose("moral", *moral)
+            self.bind("moral", self._own.pick(moral))
         return Plan("", self.roles, script, summary, wish, obstacle, turn, resolution, ending)
+
+
+def _she_or_he(dice: Dice) -> str:
+    return "she" if dice.chance(0.5) else "he"
 
 
 _COUNTRIES = frozenset({"meadow", "forest", "pond", "farm", "house"})

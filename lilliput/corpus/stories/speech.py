@@ -27,7 +27,7 @@ _TONES: dict[str, _Tone] = {
     ),
     "afraid": (
         ("whispered", "said", "cried"),
-        ("", "in a shaky voice", "with big eyes", "very quietly"),
+        ("", "in a shaky voice", "with big eyes", "without moving"),
         ("stood very still", "shook with fear", "took a step back"),
     ),
     "excited": (
@@ -87,7 +87,7 @@ def compile_speech(speaker: str, listener: str, tone: str, text: str) -> Teller:
         if form < (0.14 if tone else 0.04):
             action = f"{run(who, telling)} {telling.dice.pick(actions)}. "
             return f"{START}{action}{_quote(words, telling)}"
-        if form < 0.38:
+        if form < 0.38 and not telling.plain_speech:
             return START + leading(telling)
         return trailing(telling)
 
@@ -115,7 +115,8 @@ def compile_speech(speaker: str, listener: str, tone: str, text: str) -> Teller:
         ):
             tag = f"{verb} {subject}"
         else:
-            listening = run(whom, telling) if telling.random() < 0.15 else ""
+            named = telling.random() < 0.15 and not telling.plain_speech
+            listening = run(whom, telling) if named else ""
             tag = f"{subject} {_heard(verb, listening)}"
         if verb != "wanted to know" and telling.random() < 0.4:
             tag += " " + telling.dice.pick(manners)

@@ -9,12 +9,12 @@ beat(
     "who",
     """
 - {#moral}{who} learned that {moral}.
-- {#moral}From that day on, {who} knew that {moral}.
+- {#moral}That was the day when {who} learned that {moral}.
 - {#moral}And that is how {who} learned that {moral}.
-- {#moral}That night, {who} thought about it for a long time. Now {who.he} knew that {moral}.
+- {#moral}{who} thought about it for a long time. Now {who.he} knew that {moral}.
 - {#moral}{who} never forgot that {moral}.
 - who/kind: {#moral}Now I know that {moral}.
-- {#moral}After that day, {who} told everyone that {moral}.
+- {#moral}Later, {who} told everyone that {moral}.
 """,
 )
 beat(
@@ -36,7 +36,7 @@ beat(
 - From then on, {who} [was happy|smiled more often].
 - {who} went home with a [big smile|happy heart|light heart].
 - It was the best day of [the year|the whole summer|all].
-- That night, {who} <fall> asleep with a smile.
+- {who} <fall> asleep with a smile that night.
 - That evening, {who} [told everyone at home about it|slept very well|was tired but happy].
 - It was a day to remember.
 - And every time {who} thought of it, {who.he} smiled.
@@ -60,7 +60,7 @@ beat(
   friend>who/happy: [Of course|Yes, I will|Every day, if you like]!
 - who>friend/happy: You are my best friend.
   friend>who/happy: And you are mine!
-- After that, {both} shared everything.
+- {both} shared everything after that.
 - The two of them laughed about it for a long time.
 """,
 )
@@ -74,6 +74,6 @@ beat(
 - {who} wished that {who.he} could [start the day again|turn back the clock].
 - There was nothing {who.he} could do.
 - {who} sat alone for a long time.
-- That night, everything was very quiet.
+- The house was very quiet that night.
 """,
 )

@@ -21,7 +21,7 @@ beat(
     "who whom",
     "who>whom/happy: Thank you[ so much|, {whom.call}| for your help|]!",
     "who>whom/happy: Thank you! [You are the best|You are so kind|That was so nice of you|I will never forget this].",
-    "{who} thanked {whom.him}[ again and again| with all {who.his} heart|].",
+    "{who} thanked {whom.him}[ again and again| with a full heart|].",
     "{who} gave {whom.him} a [big|warm|long] hug[ to say thank you|].",
     """
 who>whom/happy: You saved the day!

@@ -25,7 +25,7 @@ beat(
 - {who.his} heart jumped for joy.
 - {who} [smiled from ear to ear|laughed out loud|danced around and around].
 - {who} could not stop smiling.
-- {who} had never been so happy.
+- {who} had never felt such joy.
 - {who} was so happy that {who.he} [jumped up and down|sang a little song|danced on the spot].
 - What a [good|wonderful] feeling it was!
 """,

@@ -85,12 +85,12 @@ It was almost {elder.his} birthday, and {hero} had no gift yet.
 - In the window of a shop, there was {wanted.a}. But {hero} had {coins}.
 - {hero} looked at {wanted.a} in the shop. It was much too expensive.
 * @sad hero
-* hero/sad: What can I give with nothing in my pockets?
+* hero/sad: What can I give with so little money?
 * {hero} counted {hero.his} money again. It was still not enough.
 ?50 Everyone else had a gift [already|in a shiny box], and {hero} felt small.
 
 @idea hero
-[All day|All week|Every evening|For three days], {hero} worked in secret. When {elder} came near, {hero} hid everything [under the bed|behind {hero.his} back|in a box].
+[All day|All week|Every evening|For three days], {hero} worked in secret. When {elder} came near, {hero} hid everything [under the bed|behind a chair|in a box].
 - elder>hero: What are you doing in there?
   hero>elder: Nothing!
 - Twice it went wrong, and {hero} had to start again.

@@ -23,7 +23,7 @@ def race(cast: Cast) -> Plan:
             "stopped to eat some berries",
             "stopped to look at a mirror in the grass",
             "did tricks for the others",
-            "took the wrong path",
+            "ran after a butterfly",
         )
     )
     return cast.plan(
@@ -49,7 +49,7 @@ So {rival} {rest}.
 - {hero.his} legs hurt, but {hero.he} [went on|did not stop].
 - hero: One more step. And one more.
 - {hero} <want> to rest >< {hero.he} thought of {goal}.
-{#twist}When {rival} looked up, {hero} was almost at {goal}! {rival} [ran as fast as {rival.he} could|flew over the ground|jumped up and ran], but it was [too late|no use].
+{#twist}When {rival} looked up, {hero.name} was almost at {goal}! {rival} [ran as fast as {rival.he} could|flew over the ground|jumped up and ran], but it was [too late|no use].
 {hero} had won!
 - Everyone [cheered|shouted {hero.his} name].
 - @proud hero
@@ -90,7 +90,7 @@ def winter_store(cast: Cast) -> Plan:
     )
     bad = """
 friend>hero/sad: Please, {hero.call}, can I have some food? I have nothing.
-hero>friend/cross: [You danced|You played] when I worked. [Now dance in the snow|Go away]!
+hero>friend/cross: [You had fun|You played] when I worked. [Now play in the snow|Go away]!
 {hero} shut the door. {friend} walked away [through the snow|into the cold wind].
 All winter, {hero} had enough to eat. But {hero} had nobody to talk to, and the [long|dark] evenings were very [quiet|lonely].
 - hero/sad: What good is all this food, when I am alone?
@@ -152,7 +152,7 @@ def flattery(cast: Cast) -> Plan:
 {sly} came by and smelled {food.the}. [How hungry {sly.he} was!|{sly} had eaten nothing all day.|It smelled wonderful.]
 - {#foreshadowing}{sly} sat down below the branch and smiled a [thin|strange] smile.
 - {sly} began to think of a trick.
-sly>hero/kind: Good [morning|day], {hero.call}! [How beautiful you are today|What lovely eyes you have|How your coat shines]!
+sly>hero/kind: Good [morning|day], {hero.call}! [You look beautiful today|What lovely eyes you have|How your coat shines]!
 [{hero} did not answer. But it was nice to hear.|{hero} looked away, but {hero.he} listened.|Nobody had ever said such a thing to {hero.him}.]
 - sly>hero/kind: They say that nobody [sings|dances] as well as you. [Is it true|May I see it|Will you show me]?
 - sly>hero/kind: I hear that you can [dance|sing] better than anyone. But I do not believe it.

@@ -15,7 +15,7 @@ def sharing(cast: Cast) -> Plan:
     return cast.plan(
         """
 @open
-{hero} had [just got|got] {toy.a}, and {hero.he} was very proud of it.
+{hero} had [just got|] {toy.a}, and {hero.he} was very proud of it.
 {day}, {hero} took {toy} [to {place}|with {hero.him} to {place}].
 ?40 @weather
 - {friend} was there too. {friend} looked at {toy} with big eyes.
@@ -38,8 +38,8 @@ hero>friend/cross: [No! It is mine!|No! You will break it.|Go away. I had it fir
   hero>friend/sorry: [You can have a turn.|Here, you can try it.|Do you want to play with me?] It is more fun with two.
 - {hero} walked over to {friend.him}.
   hero>friend/sorry: I am sorry. [Let us play together|We can take turns].
-- friend>hero/happy: [Yes, please|Oh, thank you|I would love to]!
-- {friend} smiled and jumped up.
+* friend>hero/happy: [Yes, please|Oh, thank you|I would love to]!
+* {friend} smiled and jumped up.
 ?50 First {hero} took a turn, and then it was {friend.call}'s turn.
 @play_together both
 ?60 @moral hero
@@ -89,7 +89,7 @@ hero>friend/sorry: [I am sorry|I made a mistake|Please do not be angry]. Can we 
 - {#twist}{friend} began to laugh.
   friend>hero/happy: I was just coming to ask you the same thing! I missed mine too.
 - friend>hero/kind: [Yes, we can|Of course]. I missed mine a little too.
-[So each of them got the old toy back.|And so they traded again.|Now everything was as before.]
+[So each of them got back what was theirs.|And so they traded again.|Now everything was as before.]
 ?50 Then {both} had a better idea. From now on, they would play with both.
 ?60 @moral hero
 @friends_end hero friend both

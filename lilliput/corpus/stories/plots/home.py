@@ -45,10 +45,10 @@ hero>elder/sad: I have lost {toy.my}. [Have you seen it|Did you see it anywhere|
 - {hero} <look> {wrong} >> <open> every box. [Nothing!|It was no use.]
 - {hero} looked {wrong}, but found only [dust|an old sock|a lost button|a dead fly].
 - First, {hero} looked {wrong}. Then {hero.he} looked [in the closet|on the shelf|in the hall]. [Nothing!|No luck.]
-?60 Then {hero} and {elder} went to look {place.at}.
-- {hero} looked {spot} {place.at}. There was {toy}!
-- At last, {elder} pointed. There, {spot} {place.at}, was {toy}!
-- {hero} <bend> down >> <look> {spot} {place.at}. There was {toy.his}!
+Then {hero} and {elder} went to look {place.at}.
+- {hero} looked {spot}. There was {toy}!
+- At last, {elder} pointed. There, {spot}, was {toy}!
+- {hero} <bend> down >> <look> {spot}. There was {toy.his}!
 ?60 @happy hero
 - hero/excited: I found it! I found it!
 - {hero} held {toy} tightly.

@@ -53,8 +53,10 @@ hero/afraid: {elder.call}! [Where are you|Can you hear me]?
 
 - Then {hero} heard a voice. It was {helper.him}.
 - Somebody came near. It was {helper.him}.
-helper>hero/kind: [Are you lost|Why are you crying], little one?
-hero>helper/sad: [Yes|I cannot find {elder.call}]. I want to go home.
+* helper>hero/kind: Are you lost, little one?
+  hero>helper/sad: Yes. I want to go home.
+* helper>hero/kind: [Is something wrong|Why are you crying], little one?
+  hero>helper/sad: I cannot find {elder.call}. I want to go home.
 helper>hero/wise: [Think hard|Stay calm and think|Do not worry]. [Did {elder.call} say what to do?|What did {elder.call} tell you this morning?|Is there a place where you should wait?]
 - {hero} <close> {hero.his} eyes >> <remember> the words.
 - Suddenly, {hero} remembered.

@@ -48,7 +48,7 @@ friend>hero/sorry: I am [sorry|not cross]. I am only shy. [I did not know what t
 - hero>friend/kind: [I was shy once too|I am shy too sometimes]. It gets better.
 {#twist}Soon {hero} found out that {friend} {secret}!
 @surprised hero
-?50 hero>friend/excited: [Show me again|How do you do that|Teach me, please]!
+?50 hero>friend/excited: [Show me again!|How do you do that?|Teach me, please!]
 ?60 @play_together both
 ?60 @moral hero
 @friends_end hero friend both
@@ -148,7 +148,7 @@ hero>friend/sorry: I am sorry about yesterday. I was not kind.
 friend>hero/sad: [My grandma made it for me|It was a gift from my brother|It was the last thing my grandpa made].
 - hero>friend/kind: Then it is very special. [It is nice|It looks warm|You look good].
 - @sorry_inside hero
-  hero>friend/kind: [It is really nice|Will you wear it again|I wish I had one like it].
+  hero>friend/kind: [It is really nice.|Will you wear it again?|I wish I had one like it.]
 {friend} [smiled a little|wiped {friend.his} eyes and smiled].
 - After that, when somebody laughed at {friend.him}, {hero} said stop.
 - From that day on, {hero} thought before {hero.he} spoke.

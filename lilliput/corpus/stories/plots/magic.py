@@ -14,58 +14,50 @@ def magic_thing(cast: Cast) -> Plan:
             (
                 "pot",
                 "gave soup to anyone who sang to it",
-                "soup",
                 "The soup ran over the floor, out of the door and down the street",
             ),
             (
                 "paintbrush",
                 "made real whatever it painted",
-                "a lion",
-                "The lion opened its eyes and roared",
+                "{hero} painted a lion, and the lion opened its eyes and roared",
             ),
             (
                 "hat",
                 "made you as small as a bug",
-                "smaller and smaller",
                 "A beetle looked at {hero.him} and opened its mouth",
             ),
             (
                 "whistle",
                 "called all the birds when you blew it",
-                "hundreds of birds",
                 "The birds covered the roof, the trees and the table, and they ate everything",
             ),
             (
                 "lamp",
                 "made it day in the middle of the night",
-                "light all night",
                 "Nobody could sleep, the hens were confused, and the flowers did not know when to close",
             ),
             (
                 "shoes",
                 "danced by themselves",
-                "faster and faster dancing",
                 "The shoes danced over the tables, over the roofs and did not stop",
             ),
             (
                 "spoon",
                 "turned everything it touched into sugar",
-                "a sugar house",
                 "Even the bed was sugar, and it was hard and sticky",
             ),
             (
                 "umbrella",
                 "lifted you up into the air",
-                "higher and higher flying",
                 "The houses were as small as buttons, and the wind was cold",
             ),
         )
     )
-    noun, power, much, trouble = kind
+    noun, power, trouble = kind
     cast.prop(
         "thing", noun, "old,strange,dusty,little", number="many" if noun == "shoes" else "one"
     )
-    cast.roles.update(power=power, much=much)
+    cast.roles["power"] = power
     cast.grown_up("helper", "fairy", "wizard") if cast.dice.chance(0.5) else cast.kin(
         "helper", "grandma", "grandpa"
     )
@@ -78,7 +70,7 @@ def magic_thing(cast: Cast) -> Plan:
 ?30 @foreshadow
 [Soon {hero} found out what was special. It was magic!|{hero} tried it at once. It was magic!|It did not look like much, but it was magic.] It {power}.
 @surprised hero
-The first time, {hero} [showed it to a friend|laughed with joy|could not believe it]. The second time, {hero} used it to [help a neighbor|make a sad baby laugh|cheer up a friend].
+The first time, {hero} [showed it to a friend|laughed with joy|used it very carefully]. The second time, {hero} used it to [help a neighbor|make a sad baby laugh|cheer up a friend].
 - The third time, {hero} used it just for fun.
 - The third time was so much fun that {hero} forgot to count.
 - hero: Who cares about a rule? [One more time|I want more]!

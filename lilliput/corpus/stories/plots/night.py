@@ -68,8 +68,9 @@ def night_noise(cast: Cast) -> Plan:
 - {hero} [laughed|had to laugh] out loud.
 - hero/happy: So it was you!
 - {hero} let out a long breath.
-?60 {elder} came and [gave {hero.him} some warm milk|took {hero.him} back to bed|listened to the whole story].
-?50 elder>hero/kind: [You went to look all by yourself|That was brave].
+* {elder} came and [gave {hero.him} some warm milk|took {hero.him} back to bed|listened to the whole story].
+  ?60 elder>hero/kind: [You went to look all by yourself|That was brave].
+* Then {hero} went back to bed.
 - Soon {hero} was asleep.
 - Now the noise was almost like a song, and {hero} fell asleep to it.
 - @moral hero

@@ -81,7 +81,7 @@ def rain(cast: Cast) -> Plan:
 - {hero} packed [a bag|a big bag] with {food.a} and [a towel|a book|a map].
 - {hero} got up early and put on {hero.his} best shoes.
 [But when {hero.he} looked out of the window, there were dark clouds. [Plop, plop, plop.|Drip, drop.] It began to rain.|But in the night, the wind had changed. In the morning, rain was running down the window.|They were already at the door when the first drops fell. Soon it was pouring.]
-hero/sad: [Oh no|Not today|Why now]! [Now we cannot go!|Everything is ruined!|It was going to be the best day!]
+hero/sad: [Oh no!|Not today!|Why now?] [Now we cannot go!|Everything is ruined!|It was going to be the best day!]
 - @sad hero
 - {hero} pressed {hero.his} nose against the window.
 - @angry hero

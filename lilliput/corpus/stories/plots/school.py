@@ -41,7 +41,7 @@ They [painted a big house|counted to one hundred|sang a song about a frog|built 
 - When the bell rang, {hero} was surprised. Was it over already?
 - The day went by in no time.
 elder>hero: [How was it|Was it very bad|Do you want to go back tomorrow]?
-hero>elder/happy: [I have a friend now|Can we come earlier tomorrow|It was great, and there is a frog song]!
+hero>elder/happy: [I have a friend now!|Can we come earlier tomorrow?|It was great, and there is a frog song!]
 ?50 @moral hero
 ?50 @friends_end hero friend both
 """,

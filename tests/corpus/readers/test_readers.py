@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.corpus import Document, document_id, read_documents, write_corpus
+from lilliput.corpus.readers import Source
 from lilliput.errors import UserError
 
 unicode_text = st.text(max_size=40)
@@ -88,8 +89,10 @@ def test_any_json_lines_come_back(
     path = tmp_path_factory.mktemp("json") / "a.jsonl"
     lines = [json.dumps(row, ensure_ascii=escaped) for row in rows]
     path.write_bytes("\n".join(lines).encode())
-    documents = read_one(path)
-    assert [document.text for document in documents] == [row["text"] for row in rows]
+    documents = list(read_documents([Source(str(path), mojibake=False)]))
+    assert [document.text for document in documents] == [
+        row["text"].replace("\0", "") for row in rows
+    ]
     own = {"text", "id", "source"}
     assert [dict(document.metadata) for document in documents] == [
         {name: value for name, value in row.items() if name not in own} for row in rows
@@ -120,7 +123,6 @@ def test_any_bytes_as_json_lines_are_read_or_refused(
         ('{"body": "a"}', r"line 2: no field 'text' \(fields: body\).*--text-field"),
         ('{"text": 5}', r"line 2, field 'text': expected text, found a number"),
         ('{"text": ["a"]}', r"line 2, field 'text': expected text, found a list"),
-        ('{"text": "\\ud800"}', r"line 2, field 'text': half a surrogate pair"),
         ("[" * 100_000, r"line 2: not valid JSON"),
     ],
 )
@@ -130,12 +132,6 @@ def test_a_malformed_line_names_file_line_and_field(
     (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=rf"a\.jsonl, {message}"):
         read_one(tmp_path / "a.jsonl")
-
-
-def test_bytes_that_are_no_utf8_name_the_line(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"one\ntwo\xff\n")
-    with pytest.raises(UserError, match=r"a\.txt, line 2: not UTF-8"):
-        read_one(tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2", ".zst"])

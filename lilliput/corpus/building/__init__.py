@@ -1,0 +1,1 @@
+"""The build of a corpus: passes over pieces of the inputs, in workers, resumable after any kill."""

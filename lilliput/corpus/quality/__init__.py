@@ -1,0 +1,1 @@
+"""How good a document is: trained classifiers, annotations by a language model, thresholds."""
