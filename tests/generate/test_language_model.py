@@ -2,12 +2,14 @@ import json
 import shutil
 from pathlib import Path
 
+import peft
 import pytest
 import torch
 import transformers
 from tiny_models import CONTEXT_LENGTH
 
 import lilliput.generate
+from lilliput.backends import with_backend
 from lilliput.errors import UserError
 from lilliput.generate import LanguageModel, load
 from lilliput.tokens import train_tokenizer
@@ -114,6 +116,28 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=reason):
             lilliput.generate.load(tmp_path / name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_is_named_behind_a_plus(folders: dict[str, Path], tmp_path: Path) -> None:
+    base, adapter = tmp_path / "c++" / "base", tmp_path / "adapter"
+    shutil.copytree(folders["lilliput"], base)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(base)
+    config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear", r=2)
+    theirs = peft.get_peft_model(theirs, config).eval()
+    for name, parameter in theirs.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    theirs.save_pretrained(adapter)
+    ids = torch.tensor([load(base, "cpu").prompt_ids("Once upon a time")])
+    with torch.no_grad():
+        expected = theirs(ids).logits
+    adapted = load(f"{base}+{adapter}", "cpu")
+    assert torch.allclose(adapted.logits(ids), expected, atol=1e-3, rtol=1e-5)
+    greedy = {"temperature": 0.0, "max_tokens": 12}
+    assert adapted.generate("Once", **greedy) != load(base, "cpu").generate("Once", **greedy)
+    with pytest.raises(UserError, match="--backend onnxruntime cannot hold this model"):
+        with_backend(adapted, "onnxruntime", rows=1)
 
 
 def test_a_tokenizer_of_another_model_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:

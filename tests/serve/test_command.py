@@ -51,6 +51,19 @@ def test_models_are_named_after_their_runs_or_as_one_likes(tmp_path: Path) -> No
     }
 
 
+def test_a_model_with_an_adapter_is_named_after_both(tmp_path: Path) -> None:
+    model, adapter = tmp_path / "runs+1" / "story", tmp_path / "adapters" / "poems"
+    for place in (model / "model", adapter):
+        place.mkdir(parents=True)
+        (place / "config.json").write_text("{}", encoding="utf-8")
+    given = [str(model), f"{model}+{adapter}", f"odes={model}+{adapter}"]
+    assert named_folders(given) == {
+        "story": model / "model",
+        "story+poems": Path(f"{model / 'model'}+{adapter}"),
+        "odes": Path(f"{model / 'model'}+{adapter}"),
+    }
+
+
 def test_answers_are_sent_at_once() -> None:
     """asyncio turns off Nagle's delay only on sockets that name their protocol."""
     with bind("127.0.0.1", 0) as listener:

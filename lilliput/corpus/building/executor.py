@@ -128,7 +128,7 @@ def _work_until_closed(connection: Connection) -> None:
     while True:
         try:
             work, item = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the parent has ended, perhaps by a kill
             return
         try:
             reply: tuple[Any, Exception | None] = work(item), None

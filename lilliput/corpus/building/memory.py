@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from lilliput.errors import UserError
 from lilliput.quantities import byte_size
 
-PROCESS_BYTES = 150_000_000
-"""A Python process with Arrow and NumPy, before it has read anything."""
-WORKER_BYTES = 350_000_000
-"""What a worker needs beside: a window of records, batches on their way, a stage's tables."""
+LEAST_BYTES = 1_000_000_000
+"""One process that finds near-copies in 0.7 GB of text and shuffles it comes to 0.9 GB."""
+PARENT_BYTES = 400_000_000
+"""This process, where others work: mostly what a corpus-wide stage sorts at a time."""
+WORKER_BYTES = 500_000_000
+"""A worker: Python with Arrow and NumPy, a window of records, batches, a stage's tables."""
 SMALL_INPUT_BYTES = 24 << 20
 """Below this much input, starting worker processes takes longer than the work."""
 _MOST_BUCKET_BYTES = 512 << 20
-_BUCKETS_IN_MEMORY = 4
+_BUCKETS_IN_MEMORY = 6
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,9 @@ def allowance(memory: int | None, workers: int | None, input_bytes: int) -> Allo
     asked = workers or (1 if input_bytes < SMALL_INPUT_BYTES else os.cpu_count() or 1)
     if memory is None:
         return Allowance(asked, _MOST_BUCKET_BYTES)
-    least = PROCESS_BYTES + WORKER_BYTES
-    if memory < least:
-        raise UserError(
-            f"memory: {byte_size(memory)} is too little; {byte_size(least)} is the least"
-        )
-    # Several workers are processes of their own beside this one.
-    fitting = (memory - PROCESS_BYTES) // (PROCESS_BYTES + WORKER_BYTES)
-    bucket = min(_MOST_BUCKET_BYTES, (memory - PROCESS_BYTES) // _BUCKETS_IN_MEMORY)
+    if memory < LEAST_BYTES:
+        shown, needed = byte_size(memory), byte_size(LEAST_BYTES)
+        raise UserError(f"memory: {shown} is too little; {needed} is the least")
+    fitting = (memory - PARENT_BYTES) // WORKER_BYTES
+    bucket = min(_MOST_BUCKET_BYTES, (memory - PARENT_BYTES) // _BUCKETS_IN_MEMORY)
     return Allowance(max(1, min(asked, fitting)), bucket)

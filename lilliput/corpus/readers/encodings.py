@@ -82,7 +82,8 @@ def _repair_line(line: str) -> str:
         return line
     from ftfy import fix_encoding
 
-    return fix_encoding(line)
+    repaired: str = fix_encoding(line)
+    return repaired
 
 
 def _stray_byte(match: re.Match[str]) -> str:

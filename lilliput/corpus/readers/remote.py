@@ -95,7 +95,7 @@ class _File(io.RawIOBase):
 
 
 def _system(url: str) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     system, path = url_to_fs(url)
     return system, str(path)

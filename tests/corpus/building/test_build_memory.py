@@ -14,7 +14,7 @@ from lilliput.corpus import open_corpus
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("limit", "workers"), [(600e6, 1), (1200e6, 2)])
+@pytest.mark.parametrize(("limit", "workers"), [(1e9, 1), (1.5e9, 2)])
 def test_memory_stays_within_its_limit(tmp_path: Path, limit: float, workers: int) -> None:
     """Near-duplicates and a shuffle over 1.3 GB of JSON lines; every process counts."""
     dice = random.Random(0)

@@ -178,7 +178,7 @@ def test_a_memory_limit_sets_workers_and_buckets() -> None:
     assert allowance(None, None, 1000).workers == 1
     few = allowance(2_000_000_000, 8, much)
     assert 1 < few.workers < 8
-    one = allowance(600_000_000, 8, much)
+    one = allowance(1_000_000_000, 8, much)
     assert one.workers == 1
     assert one.bucket_bytes < few.bucket_bytes
     with pytest.raises(UserError, match="too little"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -352,7 +353,9 @@ def test_killed_at_random_it_ends_with_the_same_bytes(
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             time.sleep(dice.random() * 0.2)
-            helpers = psutil.Process(work.pid).children(recursive=True) if not work.poll() else []
+            helpers = []
+            with suppress(psutil.NoSuchProcess):  # it may have finished just now
+                helpers = psutil.Process(work.pid).children(recursive=True)
             work.kill()
         psutil.wait_procs(helpers, timeout=30)
         assert not any(helper.is_running() for helper in helpers)
