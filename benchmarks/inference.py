@@ -8,8 +8,9 @@
 
 `latency`: one text, greedy, `--tokens` tokens after a prompt of 16, and the time to the first token
 of a prompt of 256; in float32 and in each engine's eight and four bits. `throughput`: `--rows`
-texts at once, sampled. `constrained`: the same as JSON of a nested persona schema. The models are
-random, of Llama's class. Contenders take turns, each measurement is a process of its own, loading
+texts at once, sampled. `constrained`: the same as JSON of a nested persona schema. `overhead`: a
+step of all texts without a rule, with one that allows any text, and with that schema. The models
+are random, of Llama's class. Contenders take turns, each measurement is a process of its own, loading
 is not counted, medians are given. A contender that is not installed is left out, and said.
 """
 
@@ -97,7 +98,9 @@ def report(size: str, measures: list[Measure]) -> None:
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("kind", nargs="?", choices=("latency", "throughput", "constrained"))
+    parser.add_argument(
+        "kind", nargs="?", choices=("latency", "throughput", "constrained", "overhead")
+    )
     parser.add_argument("--sizes", nargs="+", default=["15m"], choices=list(SHAPES))
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS))
     parser.add_argument("--threads", type=int, default=2)
@@ -112,7 +115,7 @@ def main() -> None:
         print(json.dumps(run(Task(**json.loads(options.task)))))
         return
     if options.kind is None:
-        parser.error("say what to measure: latency, throughput or constrained")
+        parser.error("say what to measure: latency, throughput, constrained or overhead")
     work = Path(tempfile.mkdtemp(prefix="inference-"))
     facts: dict[str, Any] = {"threads": options.threads, "tokens": options.tokens}
     try:

@@ -1,6 +1,7 @@
 """The contenders of the inference benchmark: each writes the same texts and tells how fast."""
 
 import json
+import statistics
 import sys
 import threading
 import time
@@ -9,7 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lilliput.generate import LanguageModel, Sampling
+    from lilliput.generate.constraints import ConstraintMaker
 
 SHORT_PROMPT, LONG_PROMPT = 16, 256
 PERSONA: Mapping[str, Any] = {
@@ -120,6 +125,8 @@ def lilliput(task: Task) -> dict[str, float]:
 
         return _latency(write, task, lambda prompt: _ignore(write(prompt, 1)))
     sampling = Sampling(temperature=1.0, max_tokens=task.tokens, seed=1)
+    if task.kind == "overhead":
+        return _overhead(task, sampling)
     if task.kind == "constrained":
         from lilliput.generate.constraints.rules import json_schema
 
@@ -137,6 +144,52 @@ def lilliput(task: Task) -> dict[str, float]:
     completions = model.complete(task.prompts, sampling)
     seconds = time.perf_counter() - started
     return _throughput(seconds, sum(len(one[0].ids) for one in completions), task.rows)
+
+
+def _overhead(task: Task, sampling: "Sampling") -> dict[str, float]:
+    """Tokens a second while all texts are being written, free and under rules, in turn."""
+    import lilliput as own
+    from lilliput.generate.constraints.rules import json_schema, regex
+
+    free = own.load(task.files["model"], "cpu")
+    free.end_tokens = ()
+    ruled = own.load(task.files["model"], "cpu")
+    rules = {
+        "free": (free, None),
+        "any_text": (
+            ruled,
+            regex(f"(?s:.{{{task.tokens}}})", ruled.tokenizer, end_tokens=ruled.end_tokens),
+        ),
+        "persona": (ruled, json_schema(PERSONA, ruled.tokenizer, end_tokens=ruled.end_tokens)),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in rules}
+    for _ in range(3):
+        for name, (model, rule) in rules.items():
+            rates[name].append(_full_rate(model, task, sampling, rule))
+    middle = {name: statistics.median(found) for name, found in rates.items()}
+    alone = middle.pop("free")
+    figures = {f"{name}_of_free": rate / alone for name, rate in middle.items()}
+    return {"tokens_per_second": alone, **figures}
+
+
+def _full_rate(
+    model: "LanguageModel", task: Task, sampling: "Sampling", rule: "ConstraintMaker | None"
+) -> float:
+    """Tokens a second, forced ones too, from all prompts' being read to the first text's end."""
+    from lilliput.generate.requests import Request
+
+    engine = model.engine(prefix_cache_bytes=0)
+    for row, prompt in enumerate(task.prompts):
+        constraint = None if rule is None else rule.start(tuple(prompt), "")
+        engine.submit(Request(tuple(prompt), sampling, 1, row, constraint, 0, False))
+    while engine.statistics.waiting or not engine.step():
+        pass
+    tokens, ended, started = 0, False, time.perf_counter()
+    while not ended:
+        events = engine.step()
+        tokens += sum(len(event.written) for event in events)
+        ended = any(event.finish for event in events)
+    return tokens / (time.perf_counter() - started)
 
 
 def transformers(task: Task) -> dict[str, float]:
@@ -268,11 +321,11 @@ def _ignore(_: int) -> None:
 
 _ALL = ("latency", "throughput", "constrained")
 CONTENDERS: Mapping[str, Contender] = {
-    "lilliput f32": Contender(lilliput, "float32", "float32", _ALL),
+    "lilliput f32": Contender(lilliput, "float32", "float32", (*_ALL, "overhead")),
     "transformers": Contender(transformers, "float32", "f32", ("latency", "throughput")),
     "llama.cpp f32": Contender(llama_cpp, "float32", "f32", _ALL),
     "onnxruntime fp32": Contender(onnxruntime, "float32", "fp32"),
-    "lilliput int8": Contender(lilliput, "8 bits", "int8", _ALL),
+    "lilliput int8": Contender(lilliput, "8 bits", "int8", (*_ALL, "overhead")),
     "llama.cpp q8_0": Contender(llama_cpp, "8 bits", "q8_0", _ALL),
     "lilliput int4": Contender(lilliput, "4 bits", "int4"),
     "llama.cpp q4_0": Contender(llama_cpp, "4 bits", "q4_0"),

@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--names", type=int, default=8, help="as the corpus was made with")
-    parser.add_argument("--plots", type=int, default=16, help="as the corpus was made with")
+    parser.add_argument("--plots", type=int, default=12, help="as the corpus was made with")
     parser.add_argument("--casts", type=int, default=1, help="as the corpus was made with")
     parser.add_argument("--stories", type=int, default=200)
     parser.add_argument("--written", type=int, default=60)

@@ -16,7 +16,7 @@ from lilliput.corpus.building.memory import Allowance, allowance
 from lilliput.corpus.building.passes import passes_of, run_passes, stage_records
 from lilliput.corpus.building.piece_work import PieceDone
 from lilliput.corpus.building.profiling import profile_parts
-from lilliput.corpus.building.recipe import BuildRecipe
+from lilliput.corpus.building.recipe import AnyStage, BuildRecipe
 from lilliput.corpus.building.record import (
     BuildRecord,
     SourceRecord,
@@ -90,6 +90,8 @@ def build(
     _check_inputs(pieces, folder)
     facts = {"settings": settings, "pieces": [piece.fingerprint for piece in pieces]}
     made_by = fingerprint({**facts, "report": report}, recipe.stages)
+    if offline:
+        recipe = dataclasses.replace(recipe, stages=tuple(map(_offline, recipe.stages)))
     if not _is_finished(folder, made_by):
         began = time.monotonic()
         allowed = allowance(recipe.memory, workers, sum(piece.bytes for piece in pieces))
@@ -117,6 +119,14 @@ def build_corpus(
 
     listed = tuple(Source(str(source), text_field=text_field) for source in sources)
     return build(BuildRecipe(listed), folder, offline=offline, overwrite=overwrite).manifest
+
+
+def _offline(stage: AnyStage) -> AnyStage:
+    """The stage forbidden to use the network, where it can."""
+    if not hasattr(stage, "offline"):
+        return stage
+    forbidden: AnyStage = dataclasses.replace(stage, offline=True)  # type: ignore[type-var]
+    return forbidden
 
 
 def _check_inputs(pieces: Sequence[Piece], folder: Path) -> None:

@@ -25,6 +25,9 @@ from lilliput.model.t5.config import T5Config
 # A second CPU thread pays only where one operation lasts far longer than waking the thread, which
 # on a busy machine takes a scheduler quantum each time and makes small models 10 times slower.
 MULTIPLY_ADDS_WORTH_THREADS = 500_000_000
+CHUNK_BESIDE_WRITING = 128
+"""So many prompt tokens are read in a step on a CPU while texts are being written, twice the texts
+where they are more: those should not stand still (stall-free batching, arXiv 2403.02310)."""
 MANY_FORCED = 8
 """So many forced tokens more than others have are read at once, for which a row is copied twice."""
 
@@ -207,7 +210,7 @@ class Engine:
             self._prompt_tokens += self._reading.tokens
             self._reused += self._reading.reused
         reading = self._reading
-        width = len(reading.ids[0]) if self._whole else self._prefill_chunk // len(reading.ids)
+        width = len(reading.ids[0]) if self._whole else self._chunk() // len(reading.ids)
         ids = torch.tensor(reading.take(max(1, width)), device=self._device)
         starts = None
         if any(reading.starts):
@@ -217,6 +220,12 @@ class Engine:
             return None
         self._reading = None
         return self._join(reading, hidden)
+
+    def _chunk(self) -> int:
+        """How many prompt tokens are read in this step."""
+        if not self._texts or self._device.type != "cpu":
+            return self._prefill_chunk
+        return min(self._prefill_chunk, max(CHUNK_BESIDE_WRITING, 2 * len(self._texts)))
 
     def _hidden(self, ids: Tensor, cache: Any, starts: Tensor | None) -> Tensor:
         """The last states [B, D] after ids [B, T]."""

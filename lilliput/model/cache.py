@@ -236,8 +236,10 @@ class KeyValueCache:
             if not track.held and needed <= track.room:
                 track.stop = needed
             elif needed > track.stop:
-                room = track.room if needed < track.room else needed + needed // 4
-                track.move(self.rows, room, needed, track.held)
+                # Half of the spare room is left before them: the next row may be longer still.
+                spared = needed + needed // 4
+                room = track.room if spared <= track.room else spared + needed // 4
+                track.move(self.rows, room, needed + (room - needed) // 2, track.held)
             first = track.stop - needed
             for tensor in track.tensors:
                 tensor[: self.rows, :, first : track.stop - track.held] = 0

@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lilliput.corpus.build import build
 from lilliput.corpus.building.dry_run import Prediction, Range, predict
+from lilliput.corpus.building.executor import Executor
+from lilliput.corpus.building.executors import executor_of
 from lilliput.corpus.building.recipe import (
     AnyStage,
     BuildRecipe,
@@ -42,6 +45,7 @@ def build_corpus(
     offline: bool = False,
     overwrite: bool = False,
     report: bool = True,
+    executor: str | Executor = "local",
 ) -> Path:
     """Read sources into a corpus folder; as `lilliput corpus build`.
 
@@ -49,7 +53,8 @@ def build_corpus(
     `corpus.toml`. `preset` is web, wiki, books, qa, records or code; `stages` come after its own:
     stage objects, functions of a `pyarrow.RecordBatch`, or names. `mixing` holds fields of
     `lilliput.corpus.mixing.Mixing`. `memory` ("2 GB") and `workers` change no byte of the corpus.
-    A stopped build goes on where it was when it is called again.
+    A stopped build goes on where it was when it is called again. `executor` is ray, dask, spark or
+    slurm, where need be with an address (`ray:auto`), or an `Executor`; see docs/scale-out.md.
 
     Raises UserError for what is wrong with sources or settings, WorkFailed if a stage fails.
     """
@@ -60,8 +65,25 @@ def build_corpus(
     options = {"text_field": text_field, "template": template, "license": license}
     recipe = recipe_of(listed, tables, options)
     recipe = replace(recipe, stages=recipe.stages + stages_given(stages))
-    build(recipe, folder, workers=workers, offline=offline, overwrite=overwrite, report=report)
+    with _engine(executor, folder, workers) as engine:
+        build(
+            recipe,
+            folder,
+            workers=workers,
+            offline=offline,
+            overwrite=overwrite,
+            report=report,
+            executor=engine,
+        )
     return Path(folder)
+
+
+def _engine(
+    executor: str | Executor, folder: Path | str, workers: int | None
+) -> AbstractContextManager[Executor | None]:
+    if isinstance(executor, str):
+        return executor_of(executor, folder, workers)
+    return nullcontext(executor)
 
 
 def recipe_of(

@@ -20,8 +20,8 @@ def write_stories(
 ) -> Path:
     """Write `count` stories of the embedded generator as a corpus folder.
 
-    `names` of each kind and `plots` are how many are in use, `casts` in how many ways a plot may
-    cast a part beside the hero's: all if None.
+    `names` of each kind and `plots` are how many are in use, `casts` how many castings each plot
+    has: all if None.
     """
     world = World(names=names, plots=plots, casts=casts)
     _write_stories(count, Path(folder), seed=seed, world=world)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,15 +42,16 @@ def test_atomic_path_keeps_the_old_content_when_the_block_raises(tmp_path: Path)
 def test_leftovers_of_killed_processes_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    dead, living, other = (
-        tmp_path / f".a[1].json.{ended.pid}.tmp",
-        tmp_path / f".a[1].json.{os.getppid()}.tmp",
-        tmp_path / f".b.json.{ended.pid}.tmp",
+    dead, living, other, elsewhere = (
+        tmp_path / f".a[1].json.{ended.pid}@{socket.gethostname()}.tmp",
+        tmp_path / f".a[1].json.{os.getppid()}@{socket.gethostname()}.tmp",
+        tmp_path / f".b.json.{ended.pid}@{socket.gethostname()}.tmp",
+        tmp_path / f".a[1].json.{ended.pid}@another-machine.tmp",
     )
-    for path in (dead, living, other):
+    for path in (dead, living, other, elsewhere):
         path.write_text("half", encoding="utf-8")
     write_text(tmp_path / "a[1].json", "new")
-    assert sorted(tmp_path.iterdir()) == sorted([living, other, tmp_path / "a[1].json"])
+    assert sorted(tmp_path.iterdir()) == sorted([living, other, elsewhere, tmp_path / "a[1].json"])
 
 
 def test_write_text_keeps_unix_line_ends(tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def test_stages_and_settings_from_the_command_line(tmp_path: Path, lines: Path) 
     assert not (out / "report.html").exists()
 
 
+def test_offline_holds_for_stages_too(tmp_path: Path, lines: Path) -> None:
+    """An annotator would send texts to another machine."""
+    told = ["--set", "annotate.endpoint=https://example.org/v1", "--set", "annotate.model=judge"]
+    with pytest.raises(UserError, match="offline, so texts are not sent to"):
+        run(lines, "-o", tmp_path / "c", "--stage", "annotate", *told, "--offline")
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_recipe_file_and_a_preset(tmp_path: Path, lines: Path) -> None:
     recipe = tmp_path / "corpus.toml"
     recipe.write_text(
