@@ -8,9 +8,9 @@
 
 `latency`: one text, greedy, `--tokens` tokens after a prompt of 16, and the time to the first token
 of a prompt of 256; in float32 and in each engine's eight and four bits. `throughput`: `--rows`
-texts at once, sampled. `constrained`: the same as JSON of a nested persona schema. `overhead`: a
-step of all texts without a rule, with one that allows any text, and with that schema. The models
-are random, of Llama's class. Contenders take turns, each measurement is a process of its own, loading
+texts at once, sampled. `constrained`: the same as JSON of a nested persona schema. `overhead`:
+all texts without a rule, with one that allows any text, and with that schema. The models are
+random, of Llama's class. Contenders take turns, each measurement is a process of its own, loading
 is not counted, medians are given. A contender that is not installed is left out, and said.
 """
 

@@ -31,6 +31,13 @@ from lilliput.cli.output import json_option, print_facts
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: every core]")
 @click.option("--memory", metavar="SIZE", help='Most memory to use, as "2GB".')
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="ENGINE[:ADDRESS]",
+    help="Where the work is done: local, ray, dask, spark or slurm (docs/scale-out.md).",
+)
 @click.option("--dry-run", is_flag=True, help="Try a sample and predict the rest; write nothing.")
 @click.option("--license", "license_name", help="Licence of the sources named here.")
 @click.option("--text-field", default="text", show_default=True, help="Field that holds the text.")
@@ -52,6 +59,7 @@ def command(
     changes: tuple[str, ...],
     workers: int | None,
     memory: str | None,
+    executor: str,
     dry_run: bool,
     license_name: str | None,
     text_field: str,
@@ -78,6 +86,7 @@ def command(
     from dataclasses import asdict
 
     from lilliput.corpus.build import build
+    from lilliput.corpus.building.executors import executor_of
     from lilliput.corpus.building.funnel import funnel_facts, funnel_lines
     from lilliput.verbs.corpus_building import predict_build, prediction_facts, recipe_of
 
@@ -94,14 +103,16 @@ def command(
         prediction = predict_build(recipe, workers=workers, offline=offline)
         print_facts(asdict(prediction) if as_json else prediction_facts(prediction), as_json)
         return
-    built = build(
-        recipe,
-        output,
-        workers=workers,
-        offline=offline,
-        overwrite=overwrite,
-        report=not no_report,
-    )
+    with executor_of(executor, output, workers) as engine:
+        built = build(
+            recipe,
+            output,
+            workers=workers,
+            offline=offline,
+            overwrite=overwrite,
+            report=not no_report,
+            executor=engine,
+        )
     facts = {
         "corpus": str(output),
         "documents": built.manifest.documents,

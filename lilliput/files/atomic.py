@@ -1,6 +1,7 @@
 """Writes that are whole or absent: temporary name, fsync, rename."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,12 +14,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     The temporary file is synced to disk before the rename and the folder after it, so that after
     a crash or power cut `path` holds either its old content or all of the new one. If the block
     raises, the temporary file is removed and `path` is untouched. The parent folder is made.
-    What a killed process left of an earlier write of `path` is removed too.
+    What a killed process of this machine left of an earlier write of `path` is removed too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_ending()}")
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -31,8 +32,13 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     fsync_folder(path.parent)
 
 
+def _ending() -> str:
+    """Of temporary names: on a shared disk, other machines have processes of the same number."""
+    return f"@{socket.gethostname()}.tmp"
+
+
 def _remove_leftovers(path: Path) -> None:
-    start, end = f".{path.name}.", ".tmp"
+    start, end = f".{path.name}.", _ending()
     for name in os.listdir(path.parent):  # noqa: PTH208 (a glob would read the name as a pattern)
         process = name[len(start) : -len(end)]
         if name.startswith(start) and name.endswith(end) and process.isdigit():

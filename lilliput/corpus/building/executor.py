@@ -133,11 +133,12 @@ def _work_until_closed(connection: Connection) -> None:
         try:
             reply: tuple[Any, Exception | None] = work(item), None
         except Exception as error:
-            reply = None, _picklable(error)
+            reply = None, picklable(error)
         connection.send(reply)
 
 
-def _picklable(error: Exception) -> Exception:
+def picklable(error: Exception) -> Exception:
+    """The error itself if it can be sent to another process, else WorkFailed with its message."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

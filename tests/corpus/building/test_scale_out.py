@@ -230,6 +230,17 @@ def test_engines_are_named_and_missing_packages_told(
             executor_of(engine, tmp_path)
 
 
+@needs("ray")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_ray_that_does_not_answer_is_named(tmp_path: Path, address: str) -> None:
+    with (
+        executor_of(f"ray:{address}", tmp_path) as executor,
+        pytest.raises(UserError, match=f"Ray at {address}: "),
+    ):
+        assert executor is not None
+        next(executor.run(len, ["abc"]))
+
+
 def test_slurm_outside_of_an_array_says_how(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
