@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from lilliput.corpus.deduplication.verification import join_similar
 from lilliput.corpus.deduplication.words import Hashes, Numbers
 from lilliput.corpus.stages import Decisions, texts_of
 from lilliput.errors import UserError
+
+_SIZE_BOUNDS = (2, 3, 6, 21, 101)
+"""From how many documents on a cluster counts with the next larger ones."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,7 @@ class NearDuplicates:
         del clusters
         kept = self._kept(sketches, roots)
         gone = np.flatnonzero(kept != np.arange(len(kept)))
-        counts = {
-            "clusters of near-copies": len(np.unique(roots[gone])),
-            "near-copies": len(gone),
-        }
+        counts = {"near-copies": len(gone), **_cluster_sizes(roots)}
         if self.verify:
             counts["candidates refused"] = len(refused)
         return Decisions(
@@ -132,3 +133,14 @@ class NearDuplicates:
         kept = roots.copy()
         kept[ordered[first]] = order[first]
         return kept[roots]
+
+
+def _cluster_sizes(roots: Numbers) -> dict[str, int]:
+    """How many clusters of near-copies there are of each size."""
+    sizes = np.unique(roots, return_counts=True)[1]
+    counts = {"clusters of near-copies": int((sizes > 1).sum())}
+    for least, most in pairwise(_SIZE_BOUNDS):
+        name = f"clusters of {least}" + (f" to {most - 1}" if most > least + 1 else "")
+        counts[name] = int(((sizes >= least) & (sizes < most)).sum())
+    counts[f"clusters of {_SIZE_BOUNDS[-1]} or more"] = int((sizes >= _SIZE_BOUNDS[-1]).sum())
+    return {name: count for name, count in counts.items() if count}

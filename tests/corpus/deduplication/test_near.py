@@ -129,7 +129,7 @@ def test_copies_can_stay_and_be_marked() -> None:
     found = decided(NearDuplicates(drop=False), ["one and the same", "One, and the same!", "other"])
     assert not found.dropped
     assert found.columns["cluster"].to_pylist() == [0, 0, 2]
-    assert found.counts == {"clusters of near-copies": 1, "near-copies": 1}
+    assert found.counts == {"clusters of near-copies": 1, "near-copies": 1, "clusters of 2": 1}
 
 
 def test_documents_without_words_are_no_copies() -> None:
@@ -160,3 +160,18 @@ def test_a_sketch_takes_8_bytes_a_band() -> None:
 def test_wrong_settings_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         NearDuplicates(**wrong)  # type: ignore[arg-type]
+
+
+def test_clusters_are_counted_by_size() -> None:
+    """Sizes 1, 2, 2, 3, 5, 20 and 101, each text many times over."""
+    sizes = (1, 2, 2, 3, 5, 20, 101)
+    texts = [f"{'abcdefg'[n]} " * 9 for n, size in enumerate(sizes) for _ in range(size)]
+    found = decided(NearDuplicates(), texts)
+    assert found.counts == {
+        "near-copies": sum(sizes) - len(sizes),
+        "clusters of near-copies": 6,
+        "clusters of 2": 2,
+        "clusters of 3 to 5": 2,
+        "clusters of 6 to 20": 1,
+        "clusters of 101 or more": 1,
+    }
