@@ -309,7 +309,7 @@ def test_what_was_done_is_not_done_again(
 
 
 _WORK = """
-import functools, sys
+import functools, signal, sys
 import lilliput.corpus.build as build_module
 from lilliput.corpus import readers
 if __name__ == "__main__":
@@ -317,6 +317,8 @@ if __name__ == "__main__":
     from lilliput.corpus.building.recipe import BuildRecipe
     from lilliput.corpus.mixing import Mixing
     folder, workers, log, *files = sys.argv[1:]
+    # A shell's background jobs, the tests perhaps among them, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     build_module.cut = functools.partial(readers.cut, piece_bytes=6_000)
     sources = tuple(readers.Source(file) for file in files)
     stages = (Slow(log), Shorter(4), FirstWordOnce())
