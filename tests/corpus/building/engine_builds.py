@@ -6,6 +6,7 @@ the same engine, and what is raised is printed. Errors are printed as the comman
 
 import functools
 import os
+import signal
 import sys
 
 import building_stages
@@ -47,6 +48,8 @@ def main(engine: str, source: str, seconds: str, *poisoned: str) -> None:
 
 
 if __name__ == "__main__":
+    # A shell's background jobs, the tests perhaps among them, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(*sys.argv[1:])
     except (UserError, WorkFailed) as error:
