@@ -6,6 +6,8 @@ import click
 
 from lilliput.cli.generate import backend_option, device_option, load_with
 
+_BACKLOG = 2048
+
 
 @click.command()
 @click.argument("models", nargs=-1, required=True)
@@ -79,6 +81,7 @@ def command(
         loaded = {
             name: load_with(folder, device, backend, rows=rows) for name, folder in folders.items()
         }
+        listener.listen(_BACKLOG)  # who reads the address may come before the server has started
         address = address_of(listener)
         click.echo(f"serving {', '.join(loaded)}: API {address}/v1, studio {address}/")
         studio = StudioSettings(runs=runs, corpus=corpus)
