@@ -268,3 +268,14 @@ def test_a_machine_without_the_folder_or_the_module_says_so(
     assert "all machines need the same folders" in str(error)
     with pytest.raises(UserError, match="define its function in a module"):
         pack(lambda item: item)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions")
+def test_a_folder_that_others_could_write_to_is_refused(tmp_path: Path) -> None:
+    """What lies in it is unpickled, so it must be nobody else's."""
+    place = tmp_path / ".corpus.array"
+    SharedFolder(place, patience=5).leave()
+    place.mkdir(mode=0o700, exist_ok=True)
+    place.chmod(0o770)
+    with pytest.raises(UserError, match="others than you can write to it"):
+        SharedFolder(place, patience=5)

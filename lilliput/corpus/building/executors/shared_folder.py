@@ -9,6 +9,7 @@ own clock. What a dead process claimed may be claimed again, as the next generat
 import os
 import shutil
 import socket
+import stat
 import threading
 import time
 from collections.abc import Collection
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilliput.errors import UserError
 from lilliput.progress import write_line
 
 GONE = "gone"
@@ -40,12 +42,28 @@ class Claim:
         return Claim(self.name, self.generation + 1)
 
 
+def _make_own(path: Path) -> None:
+    """A folder that nobody else can write to: what lies in it is unpickled.
+
+    Raises UserError if it is there and somebody else's, or open to others.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    others = stat.S_IWGRP | stat.S_IWOTH
+    if os.name != "nt" and (found.st_uid != os.getuid() or found.st_mode & others):
+        raise UserError(
+            f"{path}: others than you can write to it, and so could have code run here; "
+            "remove it and build again"
+        )
+
+
 class SharedFolder:
     """This process among those that share `path`: seen alive by the others until `leave`."""
 
     def __init__(self, path: Path, patience: float) -> None:
         self.path, self._patience = path, patience
         self.me = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+        _make_own(path)
         self._alive = path / "alive"
         self._alive.mkdir(parents=True, exist_ok=True)
         self._seen: dict[str, tuple[str | None, float]] = {}
